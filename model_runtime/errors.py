@@ -1,0 +1,22 @@
+"""What can go wrong in the runtime, as one tree.
+
+    RuntimeFailure            str() is one sentence for the user, without a word of their code
+    ├── WeightsError          a model folder is missing, damaged or not what it says
+    └── BadPromptError        a request this model can't take
+
+Anything else that is raised is a bug.
+"""
+
+from __future__ import annotations
+
+
+class RuntimeFailure(Exception):  # noqa: N818 - a failure the user is told about, not a bug
+    """Base of every expected failure."""
+
+
+class WeightsError(RuntimeFailure):
+    """The model can't be loaded: missing, truncated, wrong checksum, wrong shapes."""
+
+
+class BadPromptError(RuntimeFailure):
+    """The request doesn't fit the model: too long, empty, impossible sampling."""

@@ -1,0 +1,360 @@
+"""The messages between a language server and the model runtime, and how they travel.
+
+This is the one module both packages import. A connection is a stream of msgpack maps, each with a
+"type"; msgpack frames itself, so there is no length prefix. The client speaks first:
+
+    client                         runtime
+    Hello        ->
+                 <-  Welcome                  or Failure (bad token, other protocol) and the end
+                 <-  ModelState               whenever it changes: loading, ready, failed
+    Generate     ->
+                 <-  Chunk*                   only when `stream` was asked for
+                 <-  Result | Failure         exactly one of the two
+    Cancel       ->                           the Generate it names ends with Failure(cancelled)
+    Activity     ->                           now and then; a window's tally for StatusReport
+    StatusQuery  ->
+                 <-  StatusReport
+    Stop         ->                           the runtime closes every connection and exits
+
+A closed connection cancels everything it asked for. After a message that can't be decoded the
+stream doesn't resynchronise, so both sides close it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+PROTOCOL_VERSION = 1
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+HELLO_DEADLINE_S = 2.0
+
+
+class Reason(StrEnum):
+    """Why a completion came back empty. The words for people are in completion/reasons.py."""
+
+    # said by the runtime
+    LOADING = "loading"
+    LOAD_FAILED = "load_failed"
+    BUSY = "busy"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+    NOTHING_GENERATED = "nothing_generated"
+    UNSUPPORTED_TASK = "unsupported_task"
+    OUT_OF_MEMORY = "out_of_memory"
+    ENGINE_ERROR = "engine_error"
+    BAD_REQUEST = "bad_request"
+    REFUSED = "refused"
+    # said by the language server
+    STARTING = "starting"
+    RUNTIME_LOST = "runtime_lost"
+    DISABLED = "disabled"
+    LANGUAGE_DISABLED = "language_disabled"
+    FILE_TOO_LARGE = "file_too_large"
+    NOT_OPEN = "not_open"
+    BINARY = "binary"
+    MIDDLE_OF_WORD = "middle_of_word"
+    DOCUMENT_MOVED = "document_moved"
+    BLANK = "blank"
+    REPEATS_SUFFIX = "repeats_suffix"
+    REPEATS_ITSELF = "repeats_itself"
+    LOW_CONFIDENCE = "low_confidence"
+
+
+class Priority(IntEnum):
+    """Lower runs first; a waiting INTERACTIVE request pre-empts BATCH between decode steps."""
+
+    INTERACTIVE = 0
+    BATCH = 1
+
+
+class Loading(StrEnum):
+    """The state of the runtime's model."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class ProtocolError(Exception):
+    """The peer sent something that is not a message of this protocol. Close the connection."""
+
+
+# --- client to runtime --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Must be the first message, within HELLO_DEADLINE_S."""
+
+    protocol: int
+    version: str
+    token: str
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Ask for text at a cursor. The runtime renders the prompt for its own model family.
+
+    `language` is the display name ("Python", "C++"), empty when unknown. `document` names what the
+    request belongs to: a newer INTERACTIVE request of the same client and document replaces it; an
+    empty name is never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends
+    the text after that many lines with something in them, 0 means no limit. `temperature` 0 is
+    greedy. With `best_first` the first of several candidates is the greedy one.
+    """
+
+    id: int
+    prefix: str
+    suffix: str = ""
+    task: str = "complete"
+    language: str = ""
+    path: str = ""
+    document: str = ""
+    priority: int = Priority.INTERACTIVE
+    deadline_ms: int = 0
+    max_new_tokens: int = 64
+    max_lines: int = 0
+    candidates: int = 1
+    best_first: bool = True
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop the Generate with this id; an unknown or finished id is ignored."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What one editor window has answered: `empty` counts by Reason, `last` is the newest one."""
+
+    requests: int
+    cached: int
+    shown: int
+    empty: dict[str, Any]
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusQuery:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the runtime for everybody."""
+
+
+# --- runtime to client --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """`context_chars` is how much prefix plus suffix text is worth sending."""
+
+    protocol: int
+    version: str
+    pid: int
+    model: str
+    context_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """Sent after Welcome and at each change. `message` is one sentence for people."""
+
+    state: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """More text of one candidate."""
+
+    id: int
+    candidate: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One completion.
+
+    `source` says what produced it: "model" or "copy" (the same file's own text). `finish` is one
+    of "end" (the model ended it), "lines", "stop", "length", "deadline". The log-probabilities are
+    natural logarithms over the generated tokens, None where no model was asked.
+    """
+
+    text: str
+    source: str
+    finish: str
+    tokens: int
+    mean_logprob: float | None = None
+    min_logprob: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the time of a request went, in milliseconds, and how many tokens it was about."""
+
+    queue_ms: float = 0.0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """At least one candidate, best first."""
+
+    id: int
+    candidates: tuple[Candidate, ...]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No text, and why. `id` is 0 when the connection itself is refused."""
+
+    id: int
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    id: int
+    report: dict[str, Any]
+
+
+Message = (
+    Hello
+    | Generate
+    | Cancel
+    | Activity
+    | StatusQuery
+    | Stop
+    | Welcome
+    | ModelState
+    | Chunk
+    | Result
+    | Failure
+    | StatusReport
+)
+
+_TYPES: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Message)}
+
+
+# --- the codec ----------------------------------------------------------------------------------
+
+
+def encode(message: Message) -> bytes:
+    """Pack one message. Lone surrogates (half an emoji) survive the trip."""
+    fields = _plain(message)
+    fields["type"] = type(message).__name__
+    packed: bytes = msgpack.packb(fields, unicode_errors="surrogatepass")
+    return packed
+
+
+class Decoder:
+    """Turns received bytes into messages; raises ProtocolError on the first bad one."""
+
+    def __init__(self) -> None:
+        self._unpacker = msgpack.Unpacker(
+            max_buffer_size=MAX_MESSAGE_BYTES, unicode_errors="surrogatepass"
+        )
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        try:
+            self._unpacker.feed(data)
+            for fields in self._unpacker:
+                yield _message(fields)
+        except ProtocolError:
+            raise
+        # msgpack's errors share no base class: FormatError, StackError and UnicodeDecodeError are
+        # ValueErrors, BufferFull and OutOfData are UnpackExceptions.
+        except (ValueError, msgpack.UnpackException) as error:
+            raise ProtocolError(f"not msgpack: {type(error).__name__}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to maps, shallowly where possible: asdict() deep-copies every string list."""
+    return {
+        field.name: _plain_field(getattr(value, field.name)) for field in dataclasses.fields(value)
+    }
+
+
+def _plain_field(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return _plain(value)
+    if isinstance(value, tuple):
+        return [_plain_field(item) for item in value]
+    return value
+
+
+def _message(fields: Any) -> Message:
+    if not isinstance(fields, dict):
+        raise ProtocolError("a message must be a map")
+    kind = _TYPES.get(str(fields.pop("type", "")))
+    if kind is None:
+        raise ProtocolError("a message of unknown type")
+    return typing.cast(Message, _build(kind, fields))
+
+
+def _build(kind: type, fields: Any) -> Any:
+    if not isinstance(fields, dict):
+        raise ProtocolError(f"{kind.__name__} must be a map")
+    hints = _HINTS[kind]
+    values = {
+        name: _checked(kind, name, hints[name], fields[name])
+        for name in hints.keys() & fields.keys()
+    }
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ProtocolError(f"{kind.__name__} lacks a field") from error
+
+
+def _checked(kind: type, name: str, hint: Any, value: Any) -> Any:
+    """The value as the field's type wants it. Unknown fields were dropped: newer peers may add."""
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ProtocolError(f"{kind.__name__}.{name} must be a list")
+        item = typing.get_args(hint)[0]
+        return tuple(_checked(kind, name, item, element) for element in value)
+    # type() and not isinstance(): to the latter a bool is an int, and msgpack keeps them apart.
+    accepted = _ACCEPTED[hint]
+    if type(value) not in accepted:
+        raise ProtocolError(f"{kind.__name__}.{name} has the wrong type")
+    return value
+
+
+_ACCEPTED: dict[Any, tuple[type, ...]] = {
+    int: (int,),
+    float: (float, int),
+    bool: (bool,),
+    str: (str,),
+    float | None: (float, int, type(None)),
+    dict[str, Any]: (dict,),
+}
+
+
+_HINTS = {kind: typing.get_type_hints(kind) for kind in (*_TYPES.values(), Candidate, Timing)}

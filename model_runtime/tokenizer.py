@@ -1,0 +1,145 @@
+"""Byte-level BPE: text to ids and back, for CodeGeeX-13B's vocabulary and for any tokenizer.json.
+
+Text is a user's: what looks like a control token in it ("<|endoftext|>") stays ordinary text unless
+the caller says otherwise. It knows no prompt format and no model. prompts.py encodes, the engine
+decodes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tokenizers
+from tokenizers import AddedToken, decoders, models, pre_tokenizers
+
+CODEGEEX_13B = Path(__file__).parent / "tokenizers" / "codegeex-13b"
+
+END_OF_TEXT = "<|endoftext|>"
+# CodeGeeX-13B spends <|extratoken_10|> to <|extratoken_18|> on runs of 2 to 10 spaces.
+FIRST_SPACES, LAST_SPACES = 2, 10
+
+
+class Tokenizer:
+    """Encodes and decodes with one `tokenizers` object that has no control tokens of its own.
+
+    `vocab_size` is the number of usable ids, `end_of_text` the id that ends a document, `controls`
+    the ids of all control tokens by name.
+    """
+
+    def __init__(self, bpe: tokenizers.Tokenizer, controls: Mapping[str, int]) -> None:
+        self._bpe = bpe
+        self.controls = dict(controls)
+        # Longest first: in an alternation the first that matches wins, not the longest.
+        names = sorted(self.controls, key=len, reverse=True)
+        self._control_pattern = re.compile("(" + "|".join(map(re.escape, names)) + ")")
+        self._bytes = _bytes_of_ids(bpe, self.controls)
+        self.vocab_size = len(self._bytes)
+        self.end_of_text = self.control(END_OF_TEXT)
+
+    @classmethod
+    def from_json(cls, path: Path) -> Tokenizer:
+        """A byte-level `tokenizer.json`. Raises ValueError or OSError when it isn't one."""
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+            controls = {token["content"]: token["id"] for token in description["added_tokens"]}
+            description |= {"added_tokens": [], "truncation": None, "padding": None}
+            bpe = tokenizers.Tokenizer.from_str(json.dumps(description))
+            return cls(bpe, controls)
+        except OSError:
+            raise
+        except Exception as error:  # tokenizers raises bare Exception for a bad description
+            raise ValueError(f"not a tokenizer.json: {error!r}") from error
+
+    @classmethod
+    def codegeex_13b(cls, folder: Path = CODEGEEX_13B) -> Tokenizer:
+        """CodeGeeX-13B's: GPT-2's BPE plus 143 tokens, nine of which are runs of spaces.
+
+        Those nine enter under the spaces they stand for, so that `tokenizers` finds them in the
+        text by itself, longest first, which is the reference's rule.
+        """
+        vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        controls = json.loads((folder / "added_tokens.json").read_text(encoding="utf-8"))
+        merges = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
+        spaces = {
+            " " * count: controls[f"<|extratoken_{count + 8}|>"]
+            for count in range(FIRST_SPACES, LAST_SPACES + 1)
+        }
+        pairs = [(left, right) for left, right in (line.split(" ") for line in merges if line)]
+        bpe = tokenizers.Tokenizer(models.BPE(vocab=vocabulary | spaces, merges=pairs))
+        bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        bpe.decoder = decoders.ByteLevel()
+        bpe.add_tokens([AddedToken(run, normalized=False) for run in spaces])
+        return cls(bpe, controls | {END_OF_TEXT: vocabulary[END_OF_TEXT]})
+
+    def encode(self, text: str, control_tokens: bool = False) -> list[int]:
+        """The ids of `text`, which must be free of lone surrogates.
+
+        With `control_tokens` the names of control tokens in it become their ids: only for text
+        that we wrote ourselves.
+        """
+        if not control_tokens:
+            return self._encode(text)
+        ids: list[int] = []
+        for part in self._control_pattern.split(text):
+            control = self.controls.get(part)
+            ids.extend(self._encode(part) if control is None else [control])
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The whole text; U+FFFD for broken bytes, nothing for padding ids."""
+        return b"".join(map(self._bytes_of, ids)).decode("utf-8", errors="replace")
+
+    def stream(self) -> TextStream:
+        """A decoder for ids that arrive one after another."""
+        return TextStream(self)
+
+    def control(self, name: str) -> int:
+        """The id of a control token. Raises KeyError for an unknown name."""
+        return self.controls[name]
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def _bytes_of(self, token: int) -> bytes:
+        return self._bytes[token] if 0 <= token < self.vocab_size else b""
+
+
+class TextStream:
+    """Text of ids as they come, holding back characters that aren't complete."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, token: int) -> str:
+        """The text that `token` completes, often all of its own, sometimes nothing."""
+        return self._utf8.decode(self._tokenizer._bytes_of(token))
+
+    def flush(self) -> str:
+        """The end: U+FFFD when a character was left incomplete."""
+        return self._utf8.decode(b"", final=True)
+
+
+def _bytes_of_ids(bpe: tokenizers.Tokenizer, controls: Mapping[str, int]) -> list[bytes]:
+    """For each id the bytes it stands for. Control tokens stand for their names."""
+    alphabet = _byte_alphabet()
+    table: dict[int, bytes] = {id_: name.encode() for name, id_ in controls.items()}
+    for token, id_ in bpe.get_vocab().items():
+        if token.isspace():  # a run of spaces as one token: a BPE token never holds a blank
+            table[id_] = token.encode()
+        elif id_ not in table:
+            table[id_] = bytes(alphabet[character] for character in token)
+    return [table.get(id_, b"") for id_ in range(max(table) + 1)]
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-in for each byte: itself where visible, else U+0100 onwards."""
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in visible]
+    stand_ins = {chr(byte): byte for byte in visible}
+    return stand_ins | {chr(0x100 + index): byte for index, byte in enumerate(hidden)}
