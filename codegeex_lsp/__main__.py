@@ -1,0 +1,87 @@
+"""The command line of `codegeex-lsp`: reads arguments, calls one command, returns its exit code.
+
+Each command imports what it needs itself: `serve` must be quick, `complete` needs no pygls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from codegeex_lsp import __version__
+
+
+class _Parser(argparse.ArgumentParser):
+    """One clear line and exit code 2 on bad arguments, without the usage block before it."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(
+        prog="codegeex-lsp",
+        description="Code completion by a model on your own machine. Without a command: serve.",
+    )
+    top.add_argument("--version", action="version", version=f"codegeex-lsp {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    serve = commands.add_parser("serve", help="speak LSP on stdin and stdout (the default)")
+    serve.add_argument("--stdio", action="store_true", help="accepted for editors that pass it")
+    serve.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+
+    complete = commands.add_parser("complete", help="print a completion for a place in a file")
+    complete.add_argument(
+        "place", metavar="FILE:LINE:COL", help="counted from 1; the cursor stands before COL"
+    )
+    complete.add_argument("--candidates", type=_count, default=1, metavar="N", help="how many (1)")
+    complete.add_argument("--context", type=_lines, default=0, metavar="N", help="lines above, too")
+    complete.add_argument("--json", action="store_true", help="text, source and times as JSON")
+
+    commands.add_parser("doctor", help="check this machine and say what to do")
+    status = commands.add_parser("status", help="what the model runtime is doing")
+    status.add_argument("--json", action="store_true")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] == "--stdio":
+        given.insert(0, "serve")
+    options = parser().parse_args(given)
+    if options.command == "serve":
+        from codegeex_lsp.commands import serve
+
+        return serve.run(options.log_level)
+    if options.command == "complete":
+        from codegeex_lsp.commands import complete
+
+        return complete.run(
+            options.place, options.candidates, context_lines=options.context, as_json=options.json
+        )
+    if options.command == "doctor":
+        from codegeex_lsp.commands import doctor
+
+        return doctor.run()
+    from codegeex_lsp.commands import status
+
+    return status.run(as_json=options.json)
+
+
+def _count(text: str) -> int:
+    return _whole_number(text, 1, 8)
+
+
+def _lines(text: str) -> int:
+    return _whole_number(text, 0, 1000)
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"expected a number from {least} to {most}, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of `codegeex-lsp`, one file each, named after them."""

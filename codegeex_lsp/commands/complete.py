@@ -1,0 +1,118 @@
+"""`codegeex-lsp complete FILE:LINE:COL`: the editor's completion path on a file, without an editor.
+
+The completion goes to stdout exactly as it would be inserted, where it came from and the time to
+stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from codegeex_lsp.completer import Answer, Completer
+from codegeex_lsp.completion.reasons import sentence
+from codegeex_lsp.documents import Position, Snapshot, content_length
+from codegeex_lsp.runtime_client import Phase, RuntimeClient
+from codegeex_lsp.settings import Settings, load_trusted
+from model_runtime.protocol import Reason
+
+# Loading the embedded model takes about a second; a large one read from a cold disk takes minutes.
+READY_TIMEOUT_S = 300.0
+
+
+class _BadPlaceError(Exception):
+    """The argument names no place a cursor can stand at; str() says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    snapshot: Snapshot
+    position: Position
+
+
+def run(place: str, candidates: int, *, context_lines: int, as_json: bool) -> int:
+    """Exit code 0 with a completion, 1 when there is none (and why), 2 for a bad place."""
+    try:
+        where = _find(place)
+    except _BadPlaceError as error:
+        print(f"codegeex-lsp complete: {error}", file=sys.stderr)
+        return 2
+    model, answer = asyncio.run(_answer(where, candidates))
+    if as_json:
+        print(json.dumps({"model": model, **asdict(answer)}))
+        return 0 if answer.suggestions else 1
+    if answer.reason is not None:
+        print(answer.detail or sentence(answer.reason), file=sys.stderr)
+        return 1
+    _show(where, answer, context_lines)
+    sources = ", ".join(suggestion.source for suggestion in answer.suggestions)
+    print(f"[{model}, from {sources}, {answer.elapsed_ms:.0f} ms]", file=sys.stderr)
+    return 0
+
+
+def _find(place: str) -> _Place:
+    parts = place.rsplit(":", 2)
+    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+        raise _BadPlaceError(f"expected FILE:LINE:COL with numbers from 1, not {place!r}")
+    path, line, column = Path(parts[0]), int(parts[1]), int(parts[2])
+    # Without a language id the file's name tells the language.
+    snapshot = Snapshot.of(path.resolve().as_uri(), 0, "", _read(path))
+    if not 1 <= line <= len(snapshot.lines):
+        raise _BadPlaceError(f"{path} has {len(snapshot.lines)} lines; there is no line {line}")
+    width = content_length(snapshot.lines[line - 1])
+    if not 1 <= column <= width + 1:
+        raise _BadPlaceError(
+            f"line {line} of {path} has columns 1 to {width + 1}; there is no column {column}"
+        )
+    return _Place(snapshot, Position(line - 1, column - 1))
+
+
+def _read(path: Path) -> str:
+    limit = Settings().completion.max_file_size
+    try:
+        if path.stat().st_size > 4 * limit:
+            raise _BadPlaceError(f"{path} is too large: more than {limit:,} characters")
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise _BadPlaceError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _BadPlaceError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    if "\0" in text:
+        raise _BadPlaceError(f"{path} holds NUL characters: it is no text file")
+    return text
+
+
+async def _answer(where: _Place, candidates: int) -> tuple[str, Answer]:
+    trusted, complaints = load_trusted(os.environ)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    settings = Settings()
+    completion = replace(settings.completion, max_candidates=candidates)
+    settings = replace(settings, completion=completion)
+    runtime = RuntimeClient(trusted)
+    try:
+        state = await runtime.ready(READY_TIMEOUT_S)
+        if state.phase is not Phase.READY:
+            return trusted.model, Answer(reason=Reason.LOAD_FAILED, detail=state.message)
+        completer = Completer(runtime, lambda: settings, lambda snapshot: True)
+        answer = await completer.complete(where.snapshot, where.position, invoked=candidates > 1)
+        return runtime.welcome.model if runtime.welcome else trusted.model, answer
+    finally:
+        await runtime.close()
+
+
+def _show(where: _Place, answer: Answer, context_lines: int) -> None:
+    """The completions; with context also the lines above and the typed part of the line."""
+    before = ""
+    if context_lines:
+        first = max(0, where.position.line - context_lines)
+        lines = where.snapshot.lines
+        before = "".join(lines[first : where.position.line])
+        before += lines[where.position.line][: where.position.column]
+    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    for suggestion in answer.suggestions:
+        print(f"{before}{bold}{suggestion.text}{plain}")

@@ -1,0 +1,33 @@
+"""`codegeex-lsp status`: the runtime's own report, and what the open editors last said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from codegeex_lsp.runtime_client import RuntimeClient, Unanswered
+from codegeex_lsp.settings import load_trusted
+
+
+def run(*, as_json: bool) -> int:
+    """Exit code 0 with a report, 1 when no runtime runs."""
+    report = asyncio.run(_report())
+    if report is None:
+        print("No model runtime is running; one starts with the first completion.", file=sys.stderr)
+        return 1
+    print(json.dumps(report, indent=2) if as_json else "\n".join(report["lines"]))
+    return 0
+
+
+async def _report() -> dict[str, Any] | None:
+    trusted, _ = load_trusted(os.environ)
+    runtime = RuntimeClient(trusted)
+    try:
+        return await runtime.status() if await runtime.attach() else None
+    except Unanswered:
+        return None
+    finally:
+        await runtime.close()

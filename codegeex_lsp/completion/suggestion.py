@@ -1,0 +1,19 @@
+"""A completion on the language server's side: text for the cursor, and how sure the model was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Text to insert at the cursor, existing text untouched.
+
+    `source` is "model" or "copy" (the same file's own text). The log-probabilities are natural
+    logarithms over the generated tokens, None where no model was asked.
+    """
+
+    text: str
+    source: str
+    mean_logprob: float | None = None
+    min_logprob: float | None = None

@@ -1,0 +1,50 @@
+"""workspace/didChangeConfiguration: new settings hold from the next request on.
+
+Clients send the settings along, or null and expect to be asked (workspace/configuration).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsprotocol import types
+
+from codegeex_lsp.errors import ClientRefusedError
+from codegeex_lsp.session import Session
+from codegeex_lsp.settings import PREFIX, from_client
+
+
+async def handle(session: Session, params: types.DidChangeConfigurationParams) -> None:
+    if params.settings is None:
+        await pull(session)
+    else:
+        apply(session, params.settings)
+        _warn(session)
+
+
+async def pull(session: Session) -> None:
+    """Ask the client for our section, when it can be asked."""
+    workspace = session.server.client_capabilities.workspace
+    if not (workspace and workspace.configuration):
+        _warn(session)
+        return
+    wanted = types.ConfigurationParams([types.ConfigurationItem(section=PREFIX)])
+    try:
+        answer = await session.server.workspace_configuration_async(wanted)
+    except ClientRefusedError:
+        return
+    for section in answer:
+        apply(session, section)
+    _warn(session)
+
+
+def apply(session: Session, raw: Any) -> None:
+    """Take over what is good; sentences about the rest wait in the session until it may speak."""
+    session.settings, complaints = from_client(raw, session.settings)
+    session.complaints.extend(complaints)
+
+
+def _warn(session: Session) -> None:
+    for complaint in session.complaints:
+        session.warn(complaint)
+    session.complaints.clear()

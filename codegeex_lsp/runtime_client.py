@@ -1,0 +1,338 @@
+"""The language server's link to the model runtime: find it, start it, greet it, ask it.
+
+Nothing here waits for a runtime to appear: a question asked before it is there is answered at once
+with Unanswered(starting), and the link is made in the background. Knows no documents and no LSP.
+Called by completer.py and by the commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from codegeex_lsp import __version__
+from codegeex_lsp.settings import TrustedSettings
+from model_runtime import endpoint, protocol
+from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason, Result
+
+log = logging.getLogger(__name__)
+
+# A runtime that listens does so about 0.3 s after its start: torch is imported later, while it
+# already answers "loading". Ten seconds allow for a machine that swaps.
+START_DEADLINE_S = 10.0
+START_POLL_S = 0.05
+# More starts than this within the window is a crash loop: say so and wait the window out.
+STARTS_ALLOWED = 3
+STARTS_WINDOW_S = 60.0
+READ_BYTES = 64 * 1024
+
+
+class Phase(StrEnum):
+    """Where the link stands."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """`message` is one sentence for the user, empty when there is nothing to say."""
+
+    phase: Phase
+    message: str = ""
+
+
+class Unanswered(Exception):  # noqa: N818 - an answer without text, no error
+    """The runtime gave no text, and why."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.detail = detail
+
+
+_WAITING = {
+    Phase.ABSENT: Reason.STARTING,
+    Phase.STARTING: Reason.STARTING,
+    Phase.LOADING: Reason.LOADING,
+    Phase.FAILED: Reason.LOAD_FAILED,
+}
+
+
+class RuntimeClient:
+    """One link to one runtime; made again when it is lost."""
+
+    def __init__(
+        self, trusted: TrustedSettings, on_state: Callable[[LinkState], None] | None = None
+    ) -> None:
+        self.trusted = trusted
+        self.state = LinkState(Phase.ABSENT)
+        self.welcome: protocol.Welcome | None = None
+        self._on_state = on_state
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._link: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._starts: list[float] = []
+        self._child: subprocess.Popen[bytes] | None = None
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    async def generate(self, request: Generate) -> Result:
+        """The runtime's text. Raises Unanswered; cancelling the await cancels the request there."""
+        if self.state.phase is not Phase.READY:
+            self.ensure()
+            raise Unanswered(_WAITING[self.state.phase], self.state.message)
+        try:
+            answer = await self._ask(request.id, request)
+        except asyncio.CancelledError:
+            self._send(protocol.Cancel(request.id))
+            raise
+        if isinstance(answer, Failure):
+            raise Unanswered(_reason(answer.reason), answer.message)
+        assert isinstance(answer, Result)  # noqa: S101 - _resolve lets nothing else through
+        return answer
+
+    def report(self, activity: protocol.Activity) -> None:
+        """Tell the runtime what this window answered, for its status; dropped without a link."""
+        self._send(activity)
+
+    async def status(self) -> dict[str, Any]:
+        """The runtime's own report. Raises Unanswered when there is no link."""
+        if self._writer is None:
+            raise Unanswered(Reason.STARTING, self.state.message)
+        number = self.next_id()
+        report: protocol.StatusReport = await self._ask(number, protocol.StatusQuery(number))
+        return report.report
+
+    async def _ask(self, number: int, message: protocol.Message) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        try:
+            self._send(message)
+            return await future
+        finally:
+            self._pending.pop(number, None)
+
+    def _send(self, message: protocol.Message) -> None:
+        if self._writer is not None:
+            self._writer.write(protocol.encode(message))
+
+    # --- the link ---------------------------------------------------------------------------------
+
+    def ensure(self) -> None:
+        """See to it that a link exists or is being made. Never waits."""
+        if self._link is None or self._link.done():
+            self._link = asyncio.create_task(self._keep_link())
+
+    async def ready(self, timeout_s: float) -> LinkState:
+        """Wait until the model is ready or has failed, at most `timeout_s`; for the commands."""
+        self.ensure()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.state.phase not in (Phase.READY, Phase.FAILED):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self.state
+
+    async def attach(self) -> bool:
+        """Link to a runtime that already runs; never starts one. True when it answered."""
+        try:
+            connection = await self._greet(self._meeting())
+        except endpoint.UnsafeDirectoryError:
+            return False
+        if connection is None:
+            return False
+        self._link = asyncio.create_task(self._serve(*connection))
+        return True
+
+    async def close(self) -> None:
+        """Drop the link. The runtime stays for others and leaves by itself when idle."""
+        if self._link is not None:
+            self._link.cancel()
+            await asyncio.wait([self._link])
+        self._hang_up(Reason.RUNTIME_LOST)
+
+    def _meeting(self) -> endpoint.Meeting:
+        return endpoint.meeting(__version__, self.trusted.model, self.trusted.device)
+
+    async def _keep_link(self) -> None:
+        """Link, serve, and link again after a loss, until a start fails."""
+        try:
+            while True:
+                connection = await self._find_or_start(self._meeting())
+                await self._serve(*connection)
+                self._become(Phase.ABSENT)
+        except (OSError, endpoint.UnsafeDirectoryError, _StartError) as error:
+            log.warning("no runtime: %s", error)
+            self._become(Phase.FAILED, str(error))
+
+    async def _find_or_start(
+        self, place: endpoint.Meeting
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, protocol.Decoder]:
+        if connection := await self._greet(place):
+            return connection
+        self._become(Phase.STARTING, "The model is being started.")
+        self._start(place)
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            await asyncio.sleep(START_POLL_S)
+            if connection := await self._greet(place):
+                return connection
+            if self._child is not None and self._child.poll():
+                break
+        raise _StartError(f"The model runtime did not start; its log is {place.log}.")
+
+    def _start(self, place: endpoint.Meeting) -> None:
+        now = time.monotonic()
+        self._starts = [start for start in self._starts if now - start < STARTS_WINDOW_S]
+        if len(self._starts) >= STARTS_ALLOWED:
+            raise _StartError(
+                f"The model runtime stopped {STARTS_ALLOWED} times within a minute; "
+                f"its log is {place.log}."
+            )
+        self._starts.append(now)
+        self._child = start_runtime(self.trusted, place)
+
+    async def _greet(
+        self, place: endpoint.Meeting
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, protocol.Decoder] | None:
+        """Connect and say Hello; None when nobody (or nobody of ours) answers there."""
+        known = endpoint.read_endpoint(place.endpoint)
+        if known is None:
+            return None
+        try:
+            async with asyncio.timeout(protocol.HELLO_DEADLINE_S):
+                reader, writer = await endpoint.connect(known)
+        except (OSError, TimeoutError):
+            return None
+        decoder = protocol.Decoder()
+        try:
+            async with asyncio.timeout(protocol.HELLO_DEADLINE_S):
+                writer.write(protocol.encode(_hello(known.token)))
+                self.welcome = await _welcome(reader, decoder)
+        except (OSError, TimeoutError, protocol.ProtocolError):
+            writer.close()
+            return None
+        return reader, writer, decoder
+
+    async def _serve(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        decoder: protocol.Decoder,
+    ) -> None:
+        """Resolve answers until the link ends."""
+        self._writer = writer
+        self._become(Phase.LOADING, "The model is being loaded.")
+        try:
+            data = b""
+            while True:
+                for message in decoder.feed(data):
+                    self._resolve(message)
+                if not (data := await reader.read(READ_BYTES)):
+                    break
+        except (OSError, protocol.ProtocolError) as error:
+            log.warning("link to the runtime broke: %s", error)
+        finally:
+            self._hang_up(Reason.RUNTIME_LOST)
+
+    def _resolve(self, message: protocol.Message) -> None:
+        match message:
+            case ModelState(state=state, message=text):
+                self._become(_PHASES.get(state, Phase.FAILED), text)
+            case Result(id=number) | Failure(id=number) | protocol.StatusReport(id=number):
+                future = self._pending.get(number)
+                if future is not None and not future.done():
+                    future.set_result(message)
+
+    def _hang_up(self, reason: Reason) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        for number, future in self._pending.items():
+            if not future.done():
+                future.set_result(Failure(number, reason.value))
+        if self.state.phase in (Phase.READY, Phase.LOADING):
+            self._become(Phase.ABSENT)
+
+    def _become(self, phase: Phase, message: str = "") -> None:
+        state = LinkState(phase, message)
+        if state != self.state:
+            self.state = state
+            self._changed.set()
+            if self._on_state is not None:
+                self._on_state(state)
+
+
+class _StartError(Exception):
+    """A runtime could not be started."""
+
+
+_PHASES = {
+    Loading.LOADING.value: Phase.LOADING,
+    Loading.READY.value: Phase.READY,
+    Loading.FAILED.value: Phase.FAILED,
+}
+
+
+def start_runtime(trusted: TrustedSettings, place: endpoint.Meeting) -> subprocess.Popen[bytes]:
+    """Start a runtime that outlives us and shares none of our pipes. Raises OSError.
+
+    An inherited stdout would keep the editor's pipe open after the server ended. `-P` and the
+    working folder keep a workspace that holds a folder named model_runtime from being run.
+    """
+    command = [sys.executable, "-P", "-m", "model_runtime", "serve"]
+    command += ["--model", trusted.model, "--device", trusted.device]
+    command += ["--idle-exit", str(trusted.idle_exit_s)]
+    descriptor = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd=place.log.parent,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _hello(token: str) -> protocol.Hello:
+    name = f"codegeex-lsp {os.getpid()}"
+    return protocol.Hello(protocol.PROTOCOL_VERSION, __version__, token, name)
+
+
+async def _welcome(reader: asyncio.StreamReader, decoder: protocol.Decoder) -> protocol.Welcome:
+    """The runtime's first message; what arrived behind it stays in the decoder."""
+    while data := await reader.read(READ_BYTES):
+        for message in decoder.feed(data):
+            if isinstance(message, protocol.Welcome):
+                return message
+            raise protocol.ProtocolError("the runtime refused the link")
+    raise protocol.ProtocolError("the runtime hung up")
+
+
+def _reason(code: str) -> Reason:
+    try:
+        return Reason(code)
+    except ValueError:
+        return Reason.ENGINE_ERROR

@@ -1,0 +1,69 @@
+"""The language server: one table of everything it answers. Start reading here.
+
+Each row is an LSP method, its handler in handlers/ and the options that are advertised. Document
+sync is below, in lsp_server.py; JSON-RPC itself in lsp_protocol.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from lsprotocol import types
+
+from codegeex_lsp import __version__
+from codegeex_lsp.handlers import (
+    completion,
+    did_change_configuration,
+    initialize,
+    initialized,
+    inline_completion,
+    shutdown,
+    why,
+)
+from codegeex_lsp.lsp_server import HardenedServer
+from codegeex_lsp.session import Session
+
+HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
+    types.INITIALIZE: (initialize.handle, None),
+    types.INITIALIZED: (initialized.handle, None),
+    types.SHUTDOWN: (shutdown.handle, None),
+    types.WORKSPACE_DID_CHANGE_CONFIGURATION: (did_change_configuration.handle, None),
+    # Without an options object pygls registers the handler but does not advertise it.
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: (
+        inline_completion.handle,
+        types.InlineCompletionOptions(),
+    ),
+    types.TEXT_DOCUMENT_COMPLETION: (completion.handle, types.CompletionOptions()),
+    why.METHOD: (why.handle, None),
+}
+
+PARAMS_TYPES = {why.METHOD: why.WhyParams}
+
+
+def build() -> HardenedServer:
+    """The server, ready for a transport."""
+    server = HardenedServer("codegeex-lsp", __version__, params_types=PARAMS_TYPES)
+    session = Session(server)
+    for method, (handler, options) in HANDLERS.items():
+        server.feature(method, options)(_with_session(handler, session))
+    return server
+
+
+def _with_session(handler: Callable[[Session, Any], Any], session: Session) -> Callable[[Any], Any]:
+    """The handler as pygls wants it: a function of the parameters, async when the handler is."""
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def call_later(params: Any = None) -> Any:
+            return await handler(session, params)
+
+        return call_later
+
+    @functools.wraps(handler)
+    def call(params: Any = None) -> Any:
+        return handler(session, params)
+
+    return call

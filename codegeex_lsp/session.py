@@ -1,0 +1,98 @@
+"""What one editor window's server holds beside its documents: settings, runtime link, completer.
+
+The handlers in handlers/ get the session and a message's parameters. Tells the editor what the
+model is doing (codegeex/status, progress, one message when it fails) and the runtime what the
+editor has seen (Activity).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from typing import Any
+
+from lsprotocol import types
+
+from codegeex_lsp.completer import Completer
+from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
+from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
+from codegeex_lsp.settings import Settings, load_trusted
+
+STATUS_METHOD = "codegeex/status"
+ACTIVITY_PAUSE_S = 1.0
+
+
+class Session:
+    """One window."""
+
+    def __init__(self, server: HardenedServer) -> None:
+        self.server = server
+        self.settings = Settings()
+        trusted, self.complaints = load_trusted(os.environ)
+        self.runtime = RuntimeClient(trusted, self._on_link)
+        self.completer = Completer(self.runtime, lambda: self.settings, server.documents.is_current)
+        self._tokens = itertools.count(1)
+        self._progress: str | None = None
+        self._activity: asyncio.TimerHandle | None = None
+        server.on_document(self._on_document)
+
+    # --- telling the editor ---------------------------------------------------------------------
+
+    def warn(self, sentence: str) -> None:
+        """One sentence the user sees."""
+        message = types.ShowMessageParams(types.MessageType.Warning, f"CodeGeeX: {sentence}")
+        self.server.window_show_message(message)
+
+    def status(self) -> dict[str, Any]:
+        """What codegeex/status says."""
+        state = self.runtime.state
+        return {"phase": state.phase.value, "message": state.message, "model": self._model()}
+
+    def _model(self) -> str:
+        welcome = self.runtime.welcome
+        return welcome.model if welcome else self.runtime.trusted.model
+
+    def _on_link(self, state: LinkState) -> None:
+        self.server.protocol.notify(STATUS_METHOD, self.status())
+        if state.phase in (Phase.STARTING, Phase.LOADING):
+            self._begin_progress()
+        else:
+            self._end_progress()
+        if state.phase is Phase.FAILED:
+            self.warn(state.message)
+
+    def _begin_progress(self) -> None:
+        window = self.server.client_capabilities.window
+        if self._progress is not None or not (window and window.work_done_progress):
+            return
+        token = self._progress = f"codegeex-{next(self._tokens)}"
+        progress = self.server.work_done_progress
+        progress.create(token)
+        begin = types.WorkDoneProgressBegin(f"CodeGeeX: loading {self._model()}")
+        progress.begin(token, begin)
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self.server.work_done_progress.end(self._progress, types.WorkDoneProgressEnd())
+            self._progress = None
+
+    # --- telling the runtime --------------------------------------------------------------------
+
+    def answered(self) -> None:
+        """A request was answered: pass the tally on, at most once a second."""
+        if self._activity is None:
+            loop = asyncio.get_running_loop()
+            self._activity = loop.call_later(ACTIVITY_PAUSE_S, self._report)
+
+    def _report(self) -> None:
+        self._activity = None
+        self.runtime.report(self.completer.activity())
+
+    # --- documents --------------------------------------------------------------------------------
+
+    def _on_document(self, event: DocumentEvent) -> None:
+        if event.kind is DocumentEventKind.CHANGED:
+            self.completer.changed()
+        elif event.kind is DocumentEventKind.CLOSED:
+            self.completer.closed(event.snapshot.uri)

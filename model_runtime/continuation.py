@@ -1,0 +1,63 @@
+"""One candidate of the model while it grows: from tokens to text to a finished candidate.
+
+It puts the tokenizer's stream and the stop rules together and knows no network. generation.py
+pushes the tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from model_runtime.protocol import Candidate
+from model_runtime.stopping import Finish, StoppingText, StopRules
+from model_runtime.tokenizer import TextStream
+
+
+class Continuation:
+    """`ends` are the tokens that end the text, `show` gets its pieces as they become certain."""
+
+    def __init__(
+        self,
+        characters: TextStream,
+        ends: Container[int],
+        rules: StopRules,
+        show: Callable[[str], None],
+    ) -> None:
+        self._characters = characters
+        self._ends = ends
+        self._show = show
+        self._stopping = StoppingText(rules)
+        self._logprobs: list[float] = []
+
+    @property
+    def finished(self) -> bool:
+        return self._stopping.finish is not None
+
+    @property
+    def mean_logprob(self) -> float:
+        return sum(self._logprobs) / max(1, len(self._logprobs))
+
+    def push(self, token: int, logprob: float) -> None:
+        """Grow by one token; a character that it leaves incomplete waits for the next."""
+        if token in self._ends:
+            self.end(Finish.END)
+            return
+        self._logprobs.append(logprob)
+        self._show(self._stopping.push(self._characters.push(token)))
+
+    def end(self, finish: Finish) -> None:
+        """Finish it from outside, unless it is finished."""
+        if not self.finished:
+            self._show(self._stopping.end(finish))
+
+    def candidate(self) -> Candidate:
+        """The log-probabilities leave out the token that ended the text."""
+        text = self._stopping
+        return Candidate(
+            text=text.text,
+            source="model",
+            finish=str(text.finish),
+            tokens=text.tokens,
+            mean_logprob=self.mean_logprob,
+            min_logprob=min(self._logprobs, default=0.0),
+        )

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from codegeex_lsp import languages
+from codegeex_lsp.languages import LANGUAGES, BlockStyle
+
+GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden/codegeex/languages.json"
+
+
+def check(language_id: str, path: str, expected: str | None) -> None:
+    found = languages.of(language_id, path)
+    assert (found.name if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "expected"),
+    [
+        ("python", "Python"),
+        ("javascriptreact", "JavaScript"),
+        ("typescriptreact", "TypeScript"),
+        ("shellscript", "Shell"),
+        ("sh", "Shell"),
+        ("scss", "CSS"),
+        ("cuda-cpp", "Cuda"),
+        ("cs", "C#"),
+        ("JAVA", "Java"),
+        ("plaintext", None),
+        ("", None),
+    ],
+)
+def test_by_id(language_id: str, expected: str | None) -> None:
+    check(language_id, "untitled:Untitled-1", expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("file:///a/b.PY", "Python"),
+        ("C:\\project\\kernel.cu", "Cuda"),
+        ("/a.py/README", None),
+        ("/home/.py", None),
+        ("archive.tar.rs", "Rust"),
+        ("Makefile", None),
+        ("", None),
+    ],
+)
+def test_by_path_where_the_id_says_nothing(path: str, expected: str | None) -> None:
+    check("plaintext", path, expected)
+
+
+def test_the_id_comes_before_the_path() -> None:
+    check("cpp", "vector.h", "C++")
+    check("objective-c", "x.py", "Objective-C")
+
+
+def test_no_id_and_no_suffix_belongs_to_two_languages() -> None:
+    for attribute in ("ids", "suffixes"):
+        every = [item for language in LANGUAGES for item in getattr(language, attribute)]
+        assert len(every) == len(set(every))
+        assert all(item == item.lower() for item in every)
+
+
+def test_every_language_has_a_comment_and_every_style_is_used() -> None:
+    assert all(language.line_comment or language.block_comment for language in LANGUAGES)
+    assert {language.block_style for language in LANGUAGES} == set(BlockStyle)
+
+
+def test_names_and_ids_are_those_of_the_model() -> None:
+    if not GOLDEN.exists():
+        pytest.skip(f"{GOLDEN} is not here")
+    published = json.loads(GOLDEN.read_text("utf-8"))["languages_23"]
+    assert {language["name"] for language in published} == {one.name for one in LANGUAGES}
+    for language in published:
+        for language_id in language["vscode_ids_in_extension"]:
+            check(language_id, "", language["name"])
+        for key in language["reference_keys"]:
+            assert language["name"] in {one.name for one in LANGUAGES}, key

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codegeex_lsp import settings
+from codegeex_lsp.settings import (
+    CompletionSettings,
+    Pause,
+    Settings,
+    TrustedSettings,
+    from_client,
+    load_trusted,
+)
+
+DEFAULTS = Settings()
+
+
+def check(raw: object, problem: str | None = None, **changes: Any) -> None:
+    """`changes` are those of the completion group, `problem` is a part of the one sentence."""
+    result, problems = from_client(raw, DEFAULTS)
+    assert result == replace(DEFAULTS, completion=replace(DEFAULTS.completion, **changes))
+    if problem is None:
+        assert problems == []
+    else:
+        assert len(problems) == 1
+        assert problem in problems[0]
+        assert problems[0].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"codegeex": {"completion": {"automatic": False, "maxLines": 3}}},
+        {"completion": {"automatic": False, "maxLines": 3}},
+        {"codegeex.completion.automatic": False, "codegeex.completion.maxLines": 3.0},
+        {"completion.automatic": False, "completion": {"maxLines": 3}},
+        {"codegeex": {"completion.automatic": False, "completion": {"maxLines": 3}}},
+    ],
+)
+def test_accepted_forms(raw: object) -> None:
+    check(raw, automatic=False, max_lines=3)
+
+
+@pytest.mark.parametrize("raw", [None, {}, {"codegeex": None}, {"codegeex": {}}])
+def test_an_editor_with_nothing_to_say(raw: object) -> None:
+    check(raw)
+
+
+@pytest.mark.parametrize("raw", [[], "on", 3, {"codegeex": 1}, {"codegeex": {"completion": []}}])
+def test_something_else_than_an_object(raw: object) -> None:
+    check(raw, "must be an object")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("automatic", None, "true or false"),
+        ("automatic", 1, "true or false"),
+        ("maxLines", True, "a whole number from 0 to 200; 8 stays"),
+        ("maxLines", "3", "a whole number"),
+        ("maxLines", 2.5, "a whole number"),
+        ("maxLines", -1, "from 0 to 200"),
+        ("maxLines", 10**400, "from 0 to 200"),
+        ("temperature", float("nan"), "a number from 0 to 2"),
+        ("pause", "none", '"adaptive" or "off"'),
+        ("pause", [], '"adaptive" or "off"'),
+        ("disabledLanguages", ["a", 1], "a list of texts"),
+        ("disabledLanguages", "python", "a list of texts"),
+        ("minimumConfidence", 2, "null or a number from 0 to 1"),
+        ("max_lines", 3, 'no setting "codegeex.completion.max_lines"'),
+        ("x" * 500, 3, "xxx..."),
+    ],
+)
+def test_a_bad_value_leaves_the_old_one(key: str, value: object, problem: str) -> None:
+    check({"codegeex": {"completion": {key: value}}}, problem)
+
+
+def test_good_values_of_every_kind() -> None:
+    check({"completion": {"pause": "off"}}, pause=Pause.OFF)
+    check({"completion": {"minimumConfidence": 1}}, minimum_confidence=1.0)
+    check({"completion": {"minimumConfidence": None}}, minimum_confidence=None)
+    check({"completion": {"disabledLanguages": ["sql"]}}, disabled_languages=("sql",))
+
+
+def test_what_is_not_said_stays_as_it_was() -> None:
+    base = replace(DEFAULTS, enabled=False, completion=CompletionSettings(max_lines=5))
+    result, _ = from_client({"completion": {"maxCandidates": 1}}, base)
+    assert result.enabled is False
+    assert result.completion == CompletionSettings(max_lines=5, max_candidates=1)
+
+
+def test_an_editor_cannot_choose_what_is_run() -> None:
+    for key in ("model", "device", "idleExitS"):
+        check({"codegeex": {key: "/project/evil"}}, f'"codegeex.{key}" is ignored')
+
+
+def test_the_extensions_own_settings_and_other_sections_are_no_problem() -> None:
+    check({"codegeex": {"server": {"path": "x"}, "trace.server": "off"}, "python": {"a": 1}})
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+_KEYS = st.sampled_from(["codegeex", "completion", "maxLines", "pause", "enabled", "model", "a.b."])
+
+
+@given(st.dictionaries(_KEYS, _VALUES | st.dictionaries(_KEYS, _VALUES)) | _VALUES)
+def test_nothing_an_editor_sends_raises(raw: object) -> None:
+    result, problems = from_client(raw, DEFAULTS)
+    assert isinstance(result, Settings)
+    assert all(problem.endswith(".") and len(problem) < 300 for problem in problems)
+
+
+# --- the user's own file ------------------------------------------------------------------------
+
+
+def check_trusted(
+    tmp_path: Path, toml: str | None, expected: TrustedSettings, problem: str = "", **environ: str
+) -> None:
+    path = tmp_path / "config.toml"
+    if toml is not None:
+        path.write_text(toml, "utf-8")
+    trusted, problems = load_trusted({"CODEGEEX_CONFIG": str(path), **environ})
+    assert trusted == expected
+    assert len(problems) == bool(problem)
+    assert problem in "".join(problems)
+
+
+def test_the_file_is_read_and_the_environment_comes_first(tmp_path: Path) -> None:
+    toml = 'model = "/models/x"\ndevice = "cuda:1"\nidle_exit_s = 60\n'
+    check_trusted(tmp_path, toml, TrustedSettings("/models/x", "cuda:1", 60))
+    expected = TrustedSettings("/other", "cpu", 60)
+    variables = {"CODEGEEX_MODEL": "/other", "CODEGEEX_DEVICE": "cpu"}
+    check_trusted(tmp_path, toml, expected, **variables)
+
+
+def test_bad_files_leave_the_defaults(tmp_path: Path) -> None:
+    defaults = TrustedSettings()
+    check_trusted(tmp_path, None, defaults, "does not exist")
+    check_trusted(tmp_path, "model = ", defaults, "not valid TOML")
+    check_trusted(tmp_path, "idle_exit_s = 0", defaults, "from 1 to")
+    check_trusted(tmp_path, 'model = ""', defaults, "a text")
+    check_trusted(tmp_path, "colour = 1", defaults, 'no setting "colour"')
+
+
+def test_other_unreadable_files(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b'model = "\xe9"')
+    for path in (tmp_path, tmp_path / "latin"):
+        trusted, problems = load_trusted({"CODEGEEX_CONFIG": str(path)})
+        assert trusted == TrustedSettings()
+        assert len(problems) == 1
+
+
+def test_without_a_name_the_file_is_the_users_and_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: tmp_path)
+    assert settings.config_path({"CODEGEEX_CONFIG": ""}) == tmp_path / "config.toml"
+    assert load_trusted({}) == (TrustedSettings(), [])
+
+
+# --- what is generated --------------------------------------------------------------------------
+
+
+def test_the_schema_describes_every_setting() -> None:
+    properties = settings.schema()["properties"]
+    assert len(properties) == len(fields(CompletionSettings)) + 1
+    assert json.loads(json.dumps(properties["codegeex.completion.maxLines"])) == {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 200,
+        "default": 8,
+        "description": "Most lines of one suggestion; 0 means no limit.",
+    }
+    assert properties["codegeex.completion.pause"]["enum"] == ["adaptive", "off"]
+    for about in properties.values():
+        assert about["description"].endswith(".")
+
+
+def test_the_defaults_of_the_schema_are_read_back() -> None:
+    properties = json.loads(json.dumps(settings.schema()["properties"]))
+    check({name: about["default"] for name, about in properties.items()})
+
+
+def test_the_tables_have_a_row_for_every_setting() -> None:
+    rows = settings.markdown_table().splitlines()[2:]
+    assert len(rows) == len(settings.schema()["properties"])
+    own = settings.trusted_markdown_table().splitlines()[2:]
+    assert len(own) == len(fields(TrustedSettings))
+    for row in rows + own:
+        assert re.fullmatch(r"\| `[\w.]+` \| [^|]+ \| `[^|]+` \| [^|]+\. \|", row)
