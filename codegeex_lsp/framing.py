@@ -61,16 +61,16 @@ class Frames:
 
     def _header(self) -> int | None:
         """The length that the next header says, None when it says none."""
-        while (end := _BLANK_LINE.search(self._buffer)) is None:
-            if len(self._buffer) > MAX_HEADER:
-                # Keep what may be the beginning of a header.
-                del self._buffer[:-256]
-                return None
-            self._fill(READ_SIZE)
-        header = bytes(self._buffer[: end.end()])
-        del self._buffer[: end.end()]
-        if not header.strip():
-            return self._header()
+        header = b""
+        while not header.strip():
+            while (end := _BLANK_LINE.search(self._buffer)) is None:
+                if len(self._buffer) > MAX_HEADER:
+                    # Keep what may be the beginning of a header.
+                    del self._buffer[:-256]
+                    return None
+                self._fill(READ_SIZE)
+            header = bytes(self._buffer[: end.end()])
+            del self._buffer[: end.end()]
         lengths = _LENGTH.findall(header)
         return int(lengths[-1]) if lengths else None
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
@@ -114,6 +114,12 @@ class HardenedServer(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """pygls would show these to the user, paths and all; they go to the log."""
         logger.error("pygls reported an error.", exc_info=error)
+
+    def _unsupported(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """pygls's TCP lets a second client take over the session, and its threads starve reads."""
+        raise NotImplementedError("Serve with transport.run_stdio(); write handlers as coroutines.")
+
+    start_io = start_tcp = start_ws = thread = _unsupported
 
 
 class HardenedProtocol(MessageRules):

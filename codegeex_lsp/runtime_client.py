@@ -114,13 +114,16 @@ class RuntimeClient:
         """Tell the runtime what this window answered, for its status; dropped without a link."""
         self._send(activity)
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> protocol.StatusReport:
         """The runtime's own report. Raises Unanswered when there is no link."""
         if self._writer is None:
             raise Unanswered(Reason.STARTING, self.state.message)
         number = self.next_id()
-        report: protocol.StatusReport = await self._ask(number, protocol.StatusQuery(number))
-        return report.report
+        answer = await self._ask(number, protocol.StatusQuery(number))
+        if isinstance(answer, Failure):
+            raise Unanswered(_reason(answer.reason), answer.message)
+        assert isinstance(answer, protocol.StatusReport)  # noqa: S101
+        return answer
 
     async def _ask(self, number: int, message: protocol.Message) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -160,7 +163,9 @@ class RuntimeClient:
             return False
         if connection is None:
             return False
+        self._changed.clear()
         self._link = asyncio.create_task(self._serve(*connection))
+        await self._changed.wait()
         return True
 
     async def close(self) -> None:
@@ -189,7 +194,6 @@ class RuntimeClient:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, protocol.Decoder]:
         if connection := await self._greet(place):
             return connection
-        self._become(Phase.STARTING, "The model is being started.")
         self._start(place)
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
@@ -209,6 +213,7 @@ class RuntimeClient:
                 f"its log is {place.log}."
             )
         self._starts.append(now)
+        self._become(Phase.STARTING, "The model is being started.")
         self._child = start_runtime(self.trusted, place)
 
     async def _greet(
@@ -221,7 +226,7 @@ class RuntimeClient:
         try:
             async with asyncio.timeout(protocol.HELLO_DEADLINE_S):
                 reader, writer = await endpoint.connect(known)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, ValueError):  # a ValueError: no address
             return None
         decoder = protocol.Decoder()
         try:

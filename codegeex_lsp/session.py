@@ -15,6 +15,7 @@ from typing import Any
 from lsprotocol import types
 
 from codegeex_lsp.completer import Completer
+from codegeex_lsp.errors import ClientRefusedError
 from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
 from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
 from codegeex_lsp.settings import Settings, load_trusted
@@ -33,7 +34,8 @@ class Session:
         self.runtime = RuntimeClient(trusted, self._on_link)
         self.completer = Completer(self.runtime, lambda: self.settings, server.documents.is_current)
         self._tokens = itertools.count(1)
-        self._progress: str | None = None
+        self._progress: asyncio.Task[None] | None = None
+        self._warned = ""
         self._activity: asyncio.TimerHandle | None = None
         server.on_document(self._on_document)
 
@@ -59,23 +61,36 @@ class Session:
             self._begin_progress()
         else:
             self._end_progress()
-        if state.phase is Phase.FAILED:
+        if state.phase is Phase.READY:
+            self._warned = ""
+        elif state.phase is Phase.FAILED and state.message != self._warned:
+            # Every request tries again and fails the same way; once is enough to be told.
+            self._warned = state.message
             self.warn(state.message)
 
     def _begin_progress(self) -> None:
         window = self.server.client_capabilities.window
-        if self._progress is not None or not (window and window.work_done_progress):
-            return
-        token = self._progress = f"codegeex-{next(self._tokens)}"
-        progress = self.server.work_done_progress
-        progress.create(token)
-        begin = types.WorkDoneProgressBegin(f"CodeGeeX: loading {self._model()}")
-        progress.begin(token, begin)
+        if self._progress is None and window and window.work_done_progress:
+            self._progress = asyncio.create_task(self._show_progress())
 
     def _end_progress(self) -> None:
         if self._progress is not None:
-            self.server.work_done_progress.end(self._progress, types.WorkDoneProgressEnd())
+            self._progress.cancel()
             self._progress = None
+
+    async def _show_progress(self) -> None:
+        """From the client's consent until this task is cancelled."""
+        token = f"codegeex-{next(self._tokens)}"
+        progress = self.server.work_done_progress
+        try:
+            await progress.create_async(token)
+        except ClientRefusedError:
+            return
+        progress.begin(token, types.WorkDoneProgressBegin(f"CodeGeeX: loading {self._model()}"))
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            progress.end(token, types.WorkDoneProgressEnd())
 
     # --- telling the runtime --------------------------------------------------------------------
 

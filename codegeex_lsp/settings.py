@@ -98,7 +98,7 @@ class TrustedSettings:
     )
     device: str = _setting(
         "auto",
-        'Where the model runs: "auto", "cpu", "cuda", "cuda:1".',
+        'Where the model runs: "auto", "cpu" or "cuda".',
         environment="CODEGEEX_DEVICE",
     )
     idle_exit_s: int = _setting(

@@ -17,6 +17,7 @@ import logging
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import time
@@ -24,11 +25,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from codegeex_lsp.errors import MessageError
-from codegeex_lsp.framing import READ_SIZE, Frames
+from codegeex_lsp.framing import Frames
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from codegeex_lsp.lsp_server import HardenedServer
 
 logger = logging.getLogger(__name__)
@@ -55,8 +54,7 @@ def run_stdio(server: HardenedServer) -> int:
     loop.set_exception_handler(_log_loop_error)
     link = StdioLink(loop, sink, server.protocol.exit_code)
     server.protocol.link = link
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, link.on_signal)
+    _listen_for_signals(link.on_signal)
     _start_thread("reader", lambda: _read(source, loop, server, link))
     try:
         loop.run_until_complete(link.wait())
@@ -96,7 +94,7 @@ class StdioLink:
         """Nobody reads or writes the other end any more: 0 if it said shutdown before."""
         self.leave(self._exit_code())
 
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int) -> None:
         """Like a program that doesn't handle the signal, but in good order."""
         self.leave(self._exit_code() and 128 + number)
 
@@ -180,22 +178,41 @@ def _take_stdio() -> tuple[int, int]:
     return source, sink
 
 
+def _listen_for_signals(heard: Callable[[int], None]) -> None:
+    """Call `heard` from a thread of its own. Python runs signal handlers in the main thread only,
+    which may hang, or sleep through a signal that the system gave to another thread."""
+    listener, bell = socket.socketpair()
+    bell.setblocking(False)
+    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: None)
+
+    def listen() -> None:
+        with bell:  # only its number is known to the signal module
+            while True:
+                heard(listener.recv(1)[0])
+
+    _start_thread("signals", listen)
+
+
 def _read(
     source: int, loop: asyncio.AbstractEventLoop, server: HardenedServer, link: StdioLink
 ) -> None:
     protocol = server.protocol
-    # A closed loop (RuntimeError) means that the process is ending.
-    with contextlib.suppress(OSError, RuntimeError):
-        for frame in Frames(lambda size: os.read(source, min(size, 16 * READ_SIZE))):
+    try:
+        for frame in Frames(lambda size: os.read(source, size)):
             if isinstance(frame, MessageError):
                 loop.call_soon_threadsafe(protocol.refuse, None, frame)
             else:
                 loop.call_soon_threadsafe(protocol.receive, frame)
-        # What was read before the end is still worked on: it may hold shutdown and exit.
+        # What was read before the end is still worked on: it may hold shutdown and exit. Unless
+        # the loop hangs in a handler and never gets to it.
         loop.call_soon_threadsafe(link.lost_client)
         threading.Event().wait(GRACE_S / 3)
-    # The loop hangs in a handler and has not seen the end.
-    link.lost_client()
+    except (OSError, RuntimeError):
+        logger.debug("Stdin failed or the loop is closed already.")
+    finally:
+        link.lost_client()
 
 
 def _stop_tasks(loop: asyncio.AbstractEventLoop) -> None:

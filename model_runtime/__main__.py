@@ -1,4 +1,4 @@
-"""The command line `codegeex-runtime`: serve, status, stop.
+"""The command line `codegeex-runtime`: serve, status, stop, check.
 
 It parses and prints; daemon.py serves and client.py asks. Exit codes: 0 done, 1 couldn't be done,
 2 bad arguments.
@@ -11,12 +11,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, NoReturn
 
-from model_runtime import __version__, client, daemon, endpoint
+from model_runtime import __version__, check, client, daemon, endpoint
 from model_runtime.endpoint import UnsafeDirectoryError
+from model_runtime.loading import DEFAULT_MODEL
 
 DEFAULT_IDLE_EXIT_S = 600.0
+DEVICES = ("auto", "cpu", "cuda")
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +30,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.device not in DEVICES:  # argparse doesn't check defaults
+        parser.error(f"CODEGEEX_DEVICE is {options.device}; use one of {', '.join(DEVICES)}")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -56,6 +62,8 @@ def _parser() -> Parser:
     showing = _command(commands, "status", _status, "show what the running runtime does")
     showing.add_argument("--json", action="store_true", help="print it as JSON")
     _command(commands, "stop", _stop, "end the running runtime")
+    checking = _command(commands, "check", _check, "see whether this machine can run the model")
+    checking.add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 
 
@@ -66,13 +74,13 @@ def _command(
     command.set_defaults(run=run)
     command.add_argument(
         "--model",
-        default=os.environ.get("CODEGEEX_MODEL") or daemon.DEFAULT_MODEL,
+        default=os.environ.get("CODEGEEX_MODEL") or DEFAULT_MODEL,
         metavar="NAME|FOLDER",
         help="a known model or a model folder (default: $CODEGEEX_MODEL or %(default)s)",
     )
     command.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=DEVICES,
         default=os.environ.get("CODEGEEX_DEVICE") or "auto",
         help="where it runs (default: $CODEGEEX_DEVICE or %(default)s)",
     )
@@ -96,11 +104,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    report = client.status(_meeting(options))
-    if options.json:
-        print(json.dumps(report, indent=2))
-    else:
-        print("\n".join(f"{name + ':':<13} {value}" for name, value in _described(report)))
+    status = client.status(_meeting(options))
+    print(json.dumps(status.report, indent=2) if options.json else "\n".join(status.lines))
     return 0
 
 
@@ -110,40 +115,18 @@ def _stop(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> int:
+    findings = list(check.check(options.model, options.device))
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            print(f"{finding.name + ':':<13} {finding.found} {finding.advice}".rstrip())
+    return int(any(finding.advice for finding in findings))
+
+
 def _meeting(options: argparse.Namespace) -> endpoint.Meeting:
     return endpoint.meeting(__version__, options.model, options.device)
-
-
-def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
-    """The report for people, a line each."""
-    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(report["requests"].items()))
-    latency, cancel = report["latency_ms"], report["cancel"]
-    return [
-        ("pid", f"{report['pid']}, version {report['version']}"),
-        ("model", report["model"]),
-        ("device", report["device"] or "not chosen yet"),
-        ("state", f"{report['state']}: {report['message']}"),
-        ("up", f"{report['uptime_s']:.0f} s"),
-        ("clients", f"{report['clients']}, {report['queue']} requests waiting"),
-        ("requests", outcomes or "none yet"),
-        ("latency", f"p50 {_figure(latency['p50'])} ms, p95 {_figure(latency['p95'])} ms"),
-        ("speed", f"{_figure(report['tokens_per_s'])} tokens/s, {report['copies']} copies"),
-        ("cache", f"{_percent(report['cache_hit_share'])} of prompt tokens re-used"),
-        ("memory", f"{_figure((report['memory_bytes'] or 0) / 2**20 or None)} MiB"),
-        (
-            "cancelled",
-            f"{cancel['count']}, free after at most {cancel['steps_after']} steps "
-            f"and {cancel['slowest_ms']:.1f} ms",
-        ),
-    ]
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from model_runtime import __version__, endpoint, protocol
 from model_runtime.endpoint import Meeting
@@ -31,7 +30,7 @@ class NoRuntimeError(Exception):
     """Nothing answers there; str() is one sentence."""
 
 
-def status(meeting: Meeting) -> dict[str, Any]:
+def status(meeting: Meeting) -> StatusReport:
     """The runtime's report. Raises NoRuntimeError."""
     return asyncio.run(_status(meeting))
 
@@ -41,12 +40,12 @@ def stop(meeting: Meeting) -> None:
     asyncio.run(_stop(meeting))
 
 
-async def _status(meeting: Meeting) -> dict[str, Any]:
+async def _status(meeting: Meeting) -> StatusReport:
     async with _link(meeting) as (messages, writer):
         writer.write(protocol.encode(StatusQuery(1)))
         async for message in messages:
             if isinstance(message, StatusReport):
-                return message.report
+                return message
     raise NoRuntimeError("The runtime ended while it was asked.")
 
 

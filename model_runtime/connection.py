@@ -12,9 +12,10 @@ import hmac
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
-from model_runtime import __version__, protocol
+from model_runtime import __version__, logs, protocol
 from model_runtime.logs import LOG
 from model_runtime.protocol import (
+    Activity,
     Cancel,
     Failure,
     Generate,
@@ -26,6 +27,7 @@ from model_runtime.protocol import (
     StatusReport,
     Stop,
 )
+from model_runtime.report import lines
 
 if TYPE_CHECKING:
     from model_runtime.daemon import Daemon
@@ -40,7 +42,7 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """`number` names the client to the scheduler."""
+    """`number` names the client to the scheduler, `name` to people; `activity` is its last one."""
 
     def __init__(
         self,
@@ -50,6 +52,8 @@ class Connection:
         writer: asyncio.StreamWriter,
     ) -> None:
         self.number = number
+        self.name = ""
+        self.activity: Activity | None = None
         self._daemon = daemon
         self._reader = reader
         self._writer = writer
@@ -68,6 +72,8 @@ class Connection:
             LOG.warning("client %d sent something that is no message", self.number)
         except OSError:
             LOG.info("client %d was cut off", self.number)
+        except Exception as error:  # our bug must cost this client only
+            logs.failure("a connection failed", error)
         finally:
             self._daemon.leave(self)
             await messages.aclose()
@@ -102,6 +108,7 @@ class Connection:
         if not isinstance(hello, Hello):
             raise RefusedError("The first message must be a hello.")
         self._check(hello)
+        self.name = hello.client
         self._daemon.enter(self)
 
     def _check(self, hello: Hello) -> None:
@@ -119,8 +126,11 @@ class Connection:
                 self._daemon.generate(self, message)
             case Cancel():
                 self._daemon.scheduler.cancel(self.number, message.id)
+            case Activity():
+                self.activity = message
             case StatusQuery():
-                self.send(StatusReport(message.id, self._daemon.report()))
+                report = self._daemon.report()
+                self.send(StatusReport(message.id, report, lines(report)))
             case Stop():
                 self._daemon.stop("a client asked for it")
             case _:

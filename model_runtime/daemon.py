@@ -1,14 +1,13 @@
 """The process that owns one model: lock, socket, clients, idle exit. Start reading here.
 
 It knows when to live and whom to serve, and leaves messages to connection.py, order to scheduler.py
-and the model to the engine's thread, which imports torch after the socket is open. __main__.py
-calls serve().
+and the model to the engine's thread, which loads it after the socket is open. __main__.py calls
+serve().
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import secrets
@@ -16,17 +15,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import filelock
 
-from model_runtime import __version__, copying, endpoint, logs
+from model_runtime import __version__, endpoint, logs
 from model_runtime.connection import Connection
 from model_runtime.counters import Answers, Work, resident_bytes
 from model_runtime.endpoint import Endpoint, Meeting
-from model_runtime.errors import RuntimeFailure
+from model_runtime.loading import context_chars, load_engine, why_not_loaded
 from model_runtime.logs import LOG
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
@@ -41,18 +39,10 @@ from model_runtime.protocol import (
 )
 from model_runtime.scheduler import Job, Scheduler
 
-if TYPE_CHECKING:
-    from model_runtime.engine import Engine
-
-DEFAULT_MODEL = "codegeex-nano"
-EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
-CHARS_PER_TOKEN = 4
-USUAL_CONTEXT_CHARS = 8192
 # Once the daemon ends a running step gets so long to finish.
 LAST_STEP_S = 5.0
 # So long each client has to take what was already sent to it.
 LAST_WORDS_S = 1.0
-INSTALL = 'pip install "codegeex-lsp[local]"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,27 +222,20 @@ class Daemon:
     def _run_engine(self) -> None:
         """Load the model, then serve; a failure is a state that every client can read."""
         try:
-            engine = self._load()
+            engine = load_engine(
+                self._options.model,
+                self._options.device,
+                self.scheduler,
+                self._emit,
+                self._work,
+            )
         except Exception as error:
             logs.failure("the model can't be loaded", error)
-            self._become(ModelState(Loading.FAILED, _why_not_loaded(error)))
+            self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
+        self._device = engine.device.reason
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
-
-    def _load(self) -> Engine:
-        # Otherwise torch imports every device plugin that is installed, whatever it does.
-        os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
-        from model_runtime import device, weights
-        from model_runtime.engine import Engine
-
-        chosen = device.choose(self._options.device)
-        self._device = chosen.reason
-        LOG.info("device %s", chosen.reason)
-        model = weights.load(self._options.model, chosen.place, chosen.dtype)
-        engine = Engine(model, chosen, self.scheduler, self._emit, self._work)
-        engine.warm_up()
-        return engine
 
     def _become(self, state: ModelState) -> None:
         LOG.info("model %s", state.state)
@@ -276,31 +259,11 @@ class Daemon:
             "clients": len(self._clients),
             "queue": self.scheduler.waiting,
             "memory_bytes": resident_bytes(),
+            "editors": [
+                {"client": client.name, **asdict(client.activity)}
+                for client in self._clients.values()
+                if client.activity is not None
+            ],
             **self._answers.report(),
             **self._work.report(),
         }
-
-
-def context_chars(model: str) -> int:
-    """How much text is worth sending: what fits the context, or more to search for copies in.
-
-    Read from the model's description alone, since a client is welcomed before the model is loaded.
-    """
-    path = EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
-        searched = copying.MAX_BEFORE + copying.MAX_AFTER
-        return max(context, searched) if description["copies_first"] else context
-    except (OSError, ValueError, KeyError, TypeError):
-        return USUAL_CONTEXT_CHARS  # loading will say what is wrong with it
-
-
-def _why_not_loaded(error: Exception) -> str:
-    if isinstance(error, RuntimeFailure):
-        return str(error)
-    if isinstance(error, ImportError):
-        return f"Local models need {error.name or 'PyTorch'}, which isn't installed; run: {INSTALL}"
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "The model doesn't fit into memory; choose a smaller one."
-    return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."

@@ -239,8 +239,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
+    """The same twice: for programs and, a line each, for people."""
+
     id: int
     report: dict[str, Any]
+    lines: tuple[str, ...]
 
 
 Message = (

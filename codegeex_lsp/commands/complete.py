@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -55,10 +56,12 @@ def run(place: str, candidates: int, *, context_lines: int, as_json: bool) -> in
 
 
 def _find(place: str) -> _Place:
-    parts = place.rsplit(":", 2)
-    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
-        raise _BadPlaceError(f"expected FILE:LINE:COL with numbers from 1, not {place!r}")
-    path, line, column = Path(parts[0]), int(parts[1]), int(parts[2])
+    name, *numbers = place.rsplit(":", 2)
+    try:
+        path, (line, column) = Path(name), map(int, numbers)
+    except ValueError:
+        problem = f"expected FILE:LINE:COL with numbers from 1, not {place[:200]!r}"
+        raise _BadPlaceError(problem) from None
     # Without a language id the file's name tells the language.
     snapshot = Snapshot.of(path.resolve().as_uri(), 0, "", _read(path))
     if not 1 <= line <= len(snapshot.lines):
@@ -74,13 +77,17 @@ def _find(place: str) -> _Place:
 def _read(path: Path) -> str:
     limit = Settings().completion.max_file_size
     try:
-        if path.stat().st_size > 4 * limit:
-            raise _BadPlaceError(f"{path} is too large: more than {limit:,} characters")
-        text = path.read_bytes().decode("utf-8")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _BadPlaceError(f"{path} is not a file")
+        # No character is longer than four bytes.
+        text = path.read_bytes().decode("utf-8") if status.st_size <= 4 * limit else None
     except OSError as error:
         raise _BadPlaceError(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise _BadPlaceError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    if text is None or len(text) > limit:
+        raise _BadPlaceError(f"{path} is too large: more than {limit:,} characters")
     if "\0" in text:
         raise _BadPlaceError(f"{path} holds NUL characters: it is no text file")
     return text

@@ -35,7 +35,7 @@ class Check:
 
     def line(self) -> str:
         verdict = f"-> {self.advice}" if self.advice else ""
-        return f"{'fix' if self.advice else 'ok':<4}{self.name:<12}{self.found} {verdict}".rstrip()
+        return f"{'fix' if self.advice else 'ok':<4}{self.name:<14}{self.found} {verdict}".rstrip()
 
 
 def run() -> int:

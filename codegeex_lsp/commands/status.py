@@ -6,23 +6,23 @@ import asyncio
 import json
 import os
 import sys
-from typing import Any
 
 from codegeex_lsp.runtime_client import RuntimeClient, Unanswered
 from codegeex_lsp.settings import load_trusted
+from model_runtime.protocol import StatusReport
 
 
 def run(*, as_json: bool) -> int:
     """Exit code 0 with a report, 1 when no runtime runs."""
-    report = asyncio.run(_report())
-    if report is None:
+    status = asyncio.run(_status())
+    if status is None:
         print("No model runtime is running; one starts with the first completion.", file=sys.stderr)
         return 1
-    print(json.dumps(report, indent=2) if as_json else "\n".join(report["lines"]))
+    print(json.dumps(status.report, indent=2) if as_json else "\n".join(status.lines))
     return 0
 
 
-async def _report() -> dict[str, Any] | None:
+async def _status() -> StatusReport | None:
     trusted, _ = load_trusted(os.environ)
     runtime = RuntimeClient(trusted)
     try:

@@ -13,5 +13,6 @@ def handle(session: Session, params: types.InitializeParams) -> None:
         did_change_configuration.apply(session, params.initialization_options)
     text = params.capabilities.text_document
     if text is not None and text.inline_completion is not None:
-        # Ghost text and a menu entry with the same words would be one too many.
-        session.server.server_capabilities.completion_provider = None
+        # Ghost text and a menu entry with the same words would be one too many. pygls offers the
+        # features it knows of when this handler has returned.
+        session.server.protocol.fm.features.pop(types.TEXT_DOCUMENT_COMPLETION, None)

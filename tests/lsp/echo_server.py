@@ -12,7 +12,8 @@ from typing import Any
 from codegeex_lsp import logs, transport
 from codegeex_lsp.structuring import quick_imports
 
-with quick_imports():
+# A test that imports this module shares lsprotocol's classes with others: those want them whole.
+with quick_imports() if __name__ == "__main__" else contextlib.nullcontext():
     import attrs
     from lsprotocol import types
 
@@ -138,7 +139,8 @@ def register_slow(server: HardenedServer) -> None:
         return "never to be sent"
 
     @server.feature("echo/hang")
-    def hang(params: Any) -> None:
+    def hang(ls: HardenedServer, params: Any) -> None:
+        ls.protocol.notify("echo/started")
         time.sleep(3600)
 
     @server.command("echo.sleep")

@@ -1,6 +1,7 @@
 """A runtime at the process boundary: the real socket and protocol, answers made by the test.
 
-It serves where a `codegeex-lsp` with CODEGEEX_MODEL=fake and the same CODEGEEX_RUNTIME_DIR looks.
+It serves where a `codegeex-lsp` with CODEGEEX_MODEL=fake, CODEGEEX_DEVICE=cpu and the same
+CODEGEEX_RUNTIME_DIR looks, and is as fast, slow, busy or broken as the test wants.
 """
 
 from __future__ import annotations
@@ -9,75 +10,119 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any, Self
 
 from model_runtime import __version__, endpoint, protocol
-from model_runtime.protocol import Candidate, Generate, Timing
+from model_runtime.protocol import Candidate, Failure, Generate, Loading, ModelState, Reason, Timing
 
 MODEL = "fake"
 DEVICE = "cpu"
-TOKEN = "token-of-the-fake"
+TOKEN = "token-of-the-fake"  # noqa: S105
+TIMEOUT_S = 20.0
+
+Answer = tuple[Candidate, ...] | Failure
 
 
-def candidates(*texts: str, source: str = "model") -> tuple[Candidate, ...]:
-    return tuple(Candidate(text, source, "lines", 3, -0.2, -0.9) for text in texts)
+def candidates(*texts: str, source: str = "model", logprob: float = -0.2) -> tuple[Candidate, ...]:
+    return tuple(Candidate(text, source, "lines", 3, logprob, logprob) for text in texts)
 
 
 class FakeRuntime:
-    """`answer` maps a request to candidate texts or a Failure; `delay_s` is the model's time."""
+    """`answer` maps a request to candidates or a Failure; `delay_s` is the model's time.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.answer: Callable[[Generate], tuple[Candidate, ...] | protocol.Failure] = (
-            lambda request: candidates("answer()")
-        )
+    What it has seen stands in `requests`, `cancelled` and `activities`; `most_at_once` is the most
+    requests that were neither answered nor cancelled at any time.
+    """
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Generate], Answer] = lambda request: candidates("answer()")
         self.delay_s = 0.0
-        self.state = protocol.ModelState(protocol.Loading.READY)
+        self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
         self.cancelled: list[int] = []
+        self.activities: list[protocol.Activity] = []
         self.most_at_once = 0
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[tuple[asyncio.StreamWriter, int], asyncio.Task[None]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
+        self._changed = threading.Condition()
+        self._unheld = asyncio.Event()
+        self._unheld.set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def start(self) -> FakeRuntime:
+    # --- what a test does -----------------------------------------------------------------------
+
+    def start(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        self._run(self._listen())
         return self
 
-    def drop_clients(self) -> None:
-        """Hang up on everybody, as a killed runtime does."""
-        self._loop.call_soon_threadsafe(lambda: [writer.close() for writer in self._writers])
-
-    def push(self, state: protocol.ModelState) -> None:
-        self.state = state
-
-        def send() -> None:
-            for writer in self._writers:
-                writer.write(protocol.encode(state))
-
-        self._loop.call_soon_threadsafe(send)
-
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(TIMEOUT_S)
         self._loop.close()
 
+    def hold(self) -> None:
+        """Answer nothing until release()."""
+        self._loop.call_soon_threadsafe(self._unheld.clear)
+
+    def release(self) -> None:
+        self._loop.call_soon_threadsafe(self._unheld.set)
+
+    def push(self, state: ModelState) -> None:
+        """The model's state changes: tell everybody."""
+        self.state = state
+        self._loop.call_soon_threadsafe(self._send_all, protocol.encode(state))
+
+    def drop_clients(self) -> None:
+        """Hang up on everybody, as a killed runtime does; whoever comes back is welcome."""
+        self._run(self._hang_up())
+
+    def wait(self, condition: Callable[[Self], object]) -> None:
+        """Return once `condition` holds; it is asked whenever something was heard or answered."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self), TIMEOUT_S), "it never came true"
+
+    @property
+    def clients(self) -> int:
+        return len(self._writers)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    # --- its own thread -------------------------------------------------------------------------
+
+    def _run(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT_S)
+
+    def _notice(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
     async def _listen(self) -> None:
-        place = endpoint.meeting(__version__, MODEL, DEVICE)
+        place = self._place = endpoint.meeting(__version__, MODEL, DEVICE)
         self._server = await asyncio.start_unix_server(self._serve, place.socket)
         address = f"unix:{place.socket}"
         endpoint.write_endpoint(place.endpoint, endpoint.Endpoint(address, TOKEN, os.getpid()))
 
     async def _close(self) -> None:
         self._server.close()
-        for task in self._running.values():
-            task.cancel()
-        for writer in self._writers:
+        self._place.endpoint.unlink()
+        self._place.socket.unlink(missing_ok=True)
+        await self._hang_up()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others)
+
+    async def _hang_up(self) -> None:
+        for writer in tuple(self._writers):
             writer.close()
-        await asyncio.sleep(0.05)
+
+    def _send_all(self, data: bytes) -> None:
+        for writer in self._writers:
+            writer.write(data)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         decoder = protocol.Decoder()
@@ -86,37 +131,50 @@ class FakeRuntime:
             while data := await reader.read(65536):
                 for message in decoder.feed(data):
                     self._take(message, writer)
-        except (OSError, asyncio.CancelledError):
+        except OSError:
             pass
         finally:
             self._writers.discard(writer)
+            for owner, number in tuple(self._running):
+                if owner is writer:
+                    self._running.pop((owner, number)).cancel()
             writer.close()
+            self._notice()
 
     def _take(self, message: protocol.Message, writer: asyncio.StreamWriter) -> None:
         match message:
             case protocol.Hello(token=token):
                 assert token == TOKEN
-                welcome = protocol.Welcome(
-                    protocol.PROTOCOL_VERSION, __version__, os.getpid(), MODEL, 2000
-                )
-                writer.write(protocol.encode(welcome) + protocol.encode(self.state))
+                self._welcome(writer)
             case Generate(id=number):
                 self.requests.append(message)
-                self._running[number] = self._loop.create_task(self._work(message, writer))
-                self.most_at_once = max(self.most_at_once, len(self._running))
+                work = self._loop.create_task(self._work(message, writer))
+                self._running[writer, number] = work
+                self.most_at_once = max(self.most_at_once, self.running)
             case protocol.Cancel(id=number):
                 self.cancelled.append(number)
-                if (task := self._running.get(number)) is not None:
+                if (task := self._running.pop((writer, number), None)) is not None:
                     task.cancel()
+                    writer.write(protocol.encode(Failure(number, Reason.CANCELLED)))
+            case protocol.Activity():
+                self.activities.append(message)
+            case protocol.StatusQuery(id=number):
+                report = protocol.StatusReport(number, {"model": MODEL}, (f"model: {MODEL}",))
+                writer.write(protocol.encode(report))
+        self._notice()
+
+    def _welcome(self, writer: asyncio.StreamWriter) -> None:
+        welcome = protocol.Welcome(protocol.PROTOCOL_VERSION, __version__, os.getpid(), MODEL, 2000)
+        writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 
     async def _work(self, request: Generate, writer: asyncio.StreamWriter) -> None:
-        try:
-            await asyncio.sleep(self.delay_s)
-            made = self.answer(request)
-            if isinstance(made, protocol.Failure):
-                reply: protocol.Message = protocol.Failure(request.id, made.reason, made.message)
-            else:
-                reply = protocol.Result(request.id, made, Timing())
-            writer.write(protocol.encode(reply))
-        finally:
-            self._running.pop(request.id, None)
+        await self._unheld.wait()
+        await asyncio.sleep(self.delay_s)
+        made = self.answer(request)
+        if isinstance(made, Failure):
+            reply: protocol.Message = Failure(request.id, made.reason, made.message)
+        else:
+            reply = protocol.Result(request.id, made, Timing())
+        self._running.pop((writer, request.id), None)
+        writer.write(protocol.encode(reply))
+        self._notice()

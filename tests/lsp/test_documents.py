@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -92,40 +93,29 @@ def model_merge(text: str) -> str:
     return re.sub("[\ud800-\udbff][\udc00-\udfff]", merged, text)
 
 
-PIECES = st.sampled_from(
-    [
-        "\n",
-        "\r",
-        "\r\n",
-        "a",
-        "Z ",
-        "é",
-        "e\u0301",
-        "漢字",
-        "😀",
-        "👩‍👩‍👧",
-        "\ud83d",
-        "\ude00",
-        "\t",
-        *EXOTIC,
-    ]
-)
-TEXTS = st.lists(PIECES, max_size=12).map("".join)
+PIECES = [
+    "\n",
+    "\r",
+    "\r\n",
+    "a",
+    "Z ",
+    "é",
+    "e\u0301",
+    "漢字",
+    "😀",
+    "👩‍👩‍👧",
+    "\ud83d",
+    "\ude00",
+    *EXOTIC,
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 PLACES = st.tuples(st.integers(0, 7), st.integers(0, 12))
-EDITS = st.tuples(PLACES, PLACES, TEXTS)
+ENCODINGS = list(PositionEncoding)
+RandomEdit = tuple[tuple[int, int], tuple[int, int], str]
 
 
-@settings(max_examples=250, deadline=None)
-@given(
-    start=TEXTS,
-    edits=st.lists(EDITS, min_size=40, max_size=50),
-    encoding=st.sampled_from(list(PositionEncoding)),
-)
-def test_random_edits_equal_the_naive_model(
-    start: str,
-    edits: list[tuple[tuple[int, int], tuple[int, int], str]],
-    encoding: PositionEncoding,
-) -> None:
+def check_edits(start: str, edits: Sequence[RandomEdit], encoding: PositionEncoding) -> None:
+    """After each edit the store holds what the naive model holds."""
     store = opened(start, encoding)
     expected = model_merge(start)
     for version, (a, b, new) in enumerate(edits, 2):
@@ -140,7 +130,33 @@ def test_random_edits_equal_the_naive_model(
 
 
 @settings(max_examples=300, deadline=None)
-@given(text=TEXTS, encoding=st.sampled_from(list(PositionEncoding)))
+@given(
+    start=TEXTS,
+    edits=st.lists(st.tuples(PLACES, PLACES, TEXTS), max_size=4),
+    encoding=st.sampled_from(ENCODINGS),
+)
+def test_a_few_edits_equal_the_naive_model(
+    start: str, edits: list[RandomEdit], encoding: PositionEncoding
+) -> None:
+    check_edits(start, edits, encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_ten_thousand_edits_equal_the_naive_model(encoding: PositionEncoding) -> None:
+    random = Random(encoding.value)
+
+    def place() -> tuple[int, int]:
+        return random.randrange(8), random.randrange(13)
+
+    def text() -> str:
+        return "".join(random.choices(PIECES, k=random.randrange(8)))
+
+    for _ in range(85):
+        check_edits(text(), [(place(), place(), text()) for _ in range(40)], encoding)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=TEXTS, encoding=st.sampled_from(ENCODINGS))
 def test_every_column_survives_the_round_trip(text: str, encoding: PositionEncoding) -> None:
     for line in split_lines(model_merge(text)):
         content = line.rstrip("\r\n")

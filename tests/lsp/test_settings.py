@@ -199,3 +199,9 @@ def test_the_tables_have_a_row_for_every_setting() -> None:
     assert len(own) == len(fields(TrustedSettings))
     for row in rows + own:
         assert re.fullmatch(r"\| `[\w.]+` \| [^|]+ \| `[^|]+` \| [^|]+\. \|", row)
+
+
+def test_the_readme_holds_the_generated_tables() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    assert settings.markdown_table() in readme
+    assert settings.trusted_markdown_table() in readme

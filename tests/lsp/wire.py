@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -58,6 +59,7 @@ class Wire:
         self._write_lock = threading.Lock()
         self._reading = threading.Event()
         self._reading.set()
+        self._hung_up = threading.Event()
         self._ended = False
         self._untaken: list[Json] = []
         self.process = subprocess.Popen(
@@ -200,11 +202,16 @@ class Wire:
     # --- misbehaving ----------------------------------------------------------------------------
 
     def stop_reading(self) -> None:
-        """Take no more bytes (but what is being read now) until resume_reading()."""
+        """Take no more bytes until resume_reading()."""
         self._reading.clear()
 
     def resume_reading(self) -> None:
         self._reading.set()
+
+    def hang_up(self) -> None:
+        """Close the reading end; what the server writes from now on fails."""
+        self._hung_up.set()
+        self._threads[0].join()
 
     def close_stdin(self) -> None:
         assert self.process.stdin is not None
@@ -219,28 +226,40 @@ class Wire:
         """End the process if it still runs and free everything."""
         self.process.kill()
         self.process.wait()
-        self.resume_reading()
+        self._hung_up.set()
         self.close_stdin()
         for thread in self._threads:
             thread.join()
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
 
     # --- the reading threads --------------------------------------------------------------------
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        stdout = self.process.stdout
-        while (header := stdout.readline()) and header.lower().startswith(b"content-length:"):
-            length = int(header.split(b":")[1])
-            while stdout.readline().strip():
-                pass
-            self._take_in(json.loads(stdout.read(length)))
-            self._reading.wait()
+        buffer = b""
+        with self.process.stdout as stdout:
+            while not self._hung_up.is_set():
+                ready, _, _ = select.select(
+                    [stdout] if self._reading.is_set() else [], [], [], 0.02
+                )
+                if not ready:
+                    continue
+                if not (data := os.read(stdout.fileno(), 1 << 20)):
+                    break
+                buffer = self._take_frames(buffer + data)
         with self._arrived:
             self._ended = True
             self._arrived.notify_all()
+
+    def _take_frames(self, buffer: bytes) -> bytes:
+        """Take in all complete messages; answers the rest. Strict about how the server frames."""
+        while (end := buffer.find(b"\r\n\r\n")) >= 0:
+            name, _, length = buffer[:end].partition(b": ")
+            assert name == b"Content-Length"
+            if len(buffer) < (stop := end + 4 + int(length)):
+                break
+            self._take_in(json.loads(buffer[end + 4 : stop]))
+            buffer = buffer[stop:]
+        return buffer
 
     def _take_in(self, message: Json) -> None:
         with self._arrived:
@@ -255,8 +274,9 @@ class Wire:
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None
-        while data := self.process.stderr.read1(65536):
-            self._errors += data
+        with self.process.stderr as stderr:
+            while data := os.read(stderr.fileno(), 65536):
+                self._errors += data
 
 
 def result_of(reply: Json) -> Any:

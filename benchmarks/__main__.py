@@ -1,0 +1,38 @@
+"""`scripts/bench`: all figures in one run, as Markdown."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+
+from benchmarks import completion, model, server
+
+
+def main() -> None:
+    print(f"{datetime.date.today()}, {_machine()}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CODEGEEX_RUNTIME_DIR"] = folder
+        os.environ["CODEGEEX_STATE_DIR"] = folder
+        server.measure()
+        try:
+            completion.measure()
+        finally:
+            command = [sys.executable, "-m", "model_runtime", "stop"]
+            subprocess.run(command, capture_output=True, check=False)
+    model.measure()
+
+
+def _machine() -> str:
+    cores = os.cpu_count()
+    load = os.getloadavg()[0]
+    return (
+        f"{platform.machine()}, {cores} cores, load {load:.1f}, Python {platform.python_version()}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""`codegeex-runtime check`: can this machine run the model? One finding a line, with advice.
+
+Loads the model for real, in a process of its own, so `codegeex-lsp doctor` may ask for it without
+importing torch. It serves nobody.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_runtime.errors import RuntimeFailure
+from model_runtime.loading import INSTALL
+
+PACKAGES = ("torch", "tokenizers", "safetensors")
+MEMORY = Path("/proc/meminfo")
+# torch with the embedded model holds 320 MiB; below twice that the machine starts to swap.
+WANTED_MEMORY_BYTES = 640 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`advice` is empty when all is well."""
+
+    name: str
+    found: str
+    advice: str = ""
+
+
+def check(model: str, device: str) -> Iterator[Finding]:
+    """The findings, in the order in which one needs the other; ends at a missing package."""
+    missing = False
+    for package in PACKAGES:
+        finding = _package(package)
+        missing = missing or bool(finding.advice)
+        yield finding
+    yield _memory()
+    if not missing:
+        yield from _device_and_model(model, device)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "not installed", f"run: {INSTALL}")
+
+
+def _memory() -> Finding:
+    """What can be had without swapping, where the system tells it."""
+    try:
+        lines = MEMORY.read_text(encoding="ascii").splitlines()
+        available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return Finding("memory", "not known on this system")
+    found = f"{available / 2**20:.1f} GiB free"
+    short = available * 1024 < WANTED_MEMORY_BYTES
+    return Finding("memory", found, "close other programs" if short else "")
+
+
+def _device_and_model(model: str, device: str) -> Iterator[Finding]:
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    try:
+        from model_runtime import device as devices
+        from model_runtime import weights
+
+        chosen = devices.choose(device)
+    except (RuntimeFailure, ImportError, OSError) as error:
+        yield Finding("device", "none", str(error))
+        return
+    yield Finding("device", chosen.reason)
+    try:
+        loaded = weights.load(model, chosen.place, chosen.dtype)
+    except RuntimeFailure as error:
+        yield Finding("model", model, str(error))
+        return
+    parameters = sum(parameter.numel() for parameter in loaded.network.parameters())
+    yield Finding("model", f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified")

@@ -1,0 +1,77 @@
+"""From the name of a model to an engine ready to run, and the sentence when that fails.
+
+The one door between the daemon, which starts in milliseconds, and torch, which takes seconds: it is
+imported here, in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_runtime import copying
+from model_runtime.counters import Work
+from model_runtime.errors import RuntimeFailure
+from model_runtime.logs import LOG
+from model_runtime.protocol import Chunk, Failure, Result
+from model_runtime.scheduler import Job, Scheduler
+
+if TYPE_CHECKING:
+    from model_runtime.engine import Engine
+
+DEFAULT_MODEL = "codegeex-nano"
+EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
+CHARS_PER_TOKEN = 4
+USUAL_CONTEXT_CHARS = 8192
+INSTALL = 'pip install "codegeex-lsp[local]"'
+
+
+def load_engine(
+    model: str,
+    device: str,
+    scheduler: Scheduler,
+    emit: Callable[[Job, Chunk | Result | Failure], None],
+    work: Work,
+) -> Engine:
+    """An engine that has run its first token. Raises RuntimeFailure, ImportError, MemoryError."""
+    # Otherwise torch imports every device plugin that is installed, whatever it does.
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    from model_runtime import weights
+    from model_runtime.device import choose
+    from model_runtime.engine import Engine
+
+    chosen = choose(device)
+    LOG.info("device %s", chosen.reason)
+    loaded = weights.load(model, chosen.place, chosen.dtype)
+    engine = Engine(loaded, chosen, scheduler, emit, work)
+    engine.warm_up()
+    return engine
+
+
+def why_not_loaded(error: Exception) -> str:
+    """One sentence for the user."""
+    if isinstance(error, RuntimeFailure):
+        return str(error)
+    if isinstance(error, ImportError):
+        return f"Local models need {error.name or 'PyTorch'}, which isn't installed; run: {INSTALL}"
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return "The model doesn't fit into memory; choose a smaller one."
+    return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."
+
+
+def context_chars(model: str) -> int:
+    """How much text is worth sending: what fits the context, or more to search for copies in.
+
+    Read from the model's description alone, since a client is welcomed before the model is loaded.
+    """
+    path = EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
+        searched = copying.MAX_BEFORE + copying.MAX_AFTER
+        return max(context, searched) if description["copies_first"] else context
+    except (OSError, ValueError, KeyError, TypeError):
+        return USUAL_CONTEXT_CHARS  # loading will say what is wrong with it

@@ -1,0 +1,76 @@
+"""The command line: status, stop, and what it says about bad arguments."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from processes import PATIENCE_S, Runtime
+
+from model_runtime.protocol import Result
+
+
+def test_status_and_stop_of_a_running_runtime(runtime: Runtime) -> None:
+    process = runtime.start()
+    client = runtime.client().ready()
+    assert isinstance(client.ask(1), Result)
+    report = json.loads(runtime.command("status", "--json").stdout)
+    assert (report["pid"], report["state"]) == (process.pid, "ready")
+    assert report["model"] == runtime.model
+    assert report["device"].startswith("cpu in float32: asked for")
+    assert report["requests"] == {"result": 1}
+    assert report["clients"] == 2, "this test and the command"
+    assert report["latency_ms"]["p50"] > 0
+    assert report["tokens_per_s"] > 0
+
+    words = runtime.command("status")
+    assert words.returncode == 0
+    for word in (str(process.pid), runtime.model, "1 result", "tokens/s", "cpu in float32"):
+        assert word in words.stdout
+
+    stopped = runtime.command("stop")
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert client.hung_up()
+    assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_when_nothing_runs_it_says_so(runtime: Runtime, command: str) -> None:
+    done = runtime.command(command)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "No runtime is running for this model and device.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("dance",),
+        ("serve", "--device", "toaster"),
+        ("serve", "--idle-exit", "soon"),
+        ("serve", "--idle-exit", "-1"),
+        ("status", "--nonsense"),
+    ],
+)
+def test_bad_arguments_get_one_line_and_exit_2(
+    runtime: Runtime, arguments: tuple[str, ...]
+) -> None:
+    done = runtime.command(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("codegeex-runtime")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bad_environment_is_a_bad_argument(runtime: Runtime) -> None:
+    runtime.environment["CODEGEEX_DEVICE"] = "toaster"
+    done = runtime.command("serve")
+    assert done.returncode == 2
+    assert "CODEGEEX_DEVICE is toaster" in done.stderr
+
+
+def test_help(runtime: Runtime) -> None:
+    done = runtime.command("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("serve", "status", "stop"))
