@@ -45,7 +45,7 @@ def server(command: tuple[str, ...] | None) -> Iterator[Wire]:
         yield wire
 
 
-def ask(wire: Wire, line: int, column: int, kind: int = 1) -> dict[str, object]:
+def ask(wire: Wire, line: int, column: int, kind: int = 2) -> dict[str, object]:
     result: dict[str, object] = wire.call(
         INLINE,
         {

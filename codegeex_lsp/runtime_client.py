@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 # already answers "loading". Ten seconds allow for a machine that swaps.
 START_DEADLINE_S = 10.0
 START_POLL_S = 0.05
+# How long a runtime that holds the lock may take to listen, or one that leaves to be gone.
+LOCK_PATIENCE_S = 1.0
 # More starts than this within the window is a crash loop: say so and wait the window out.
 STARTS_ALLOWED = 3
 STARTS_WINDOW_S = 60.0
@@ -196,12 +198,18 @@ class RuntimeClient:
             return connection
         self._start(place)
         deadline = time.monotonic() + START_DEADLINE_S
+        again = time.monotonic() + LOCK_PATIENCE_S
         while time.monotonic() < deadline:
             await asyncio.sleep(START_POLL_S)
             if connection := await self._greet(place):
                 return connection
-            if self._child is not None and self._child.poll():
+            ended = self._child.poll() if self._child is not None else None
+            if ended:
                 break
+            if ended == 0 and time.monotonic() > again:
+                # It found the lock taken, by a runtime that was leaving: now it is free.
+                self._child = start_runtime(self.trusted, place)
+                again = time.monotonic() + LOCK_PATIENCE_S
         raise _StartError(f"The model runtime did not start; its log is {place.log}.")
 
     def _start(self, place: endpoint.Meeting) -> None:

@@ -73,7 +73,6 @@ def quick_imports() -> Iterator[None]:
             attrs.define = full
         yield
     finally:
-        gc.freeze()
         gc.enable()
 
 

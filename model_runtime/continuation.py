@@ -12,6 +12,12 @@ from model_runtime.protocol import Candidate
 from model_runtime.stopping import Finish, StoppingText, StopRules
 from model_runtime.tokenizer import TextStream
 
+# A weak model that begins to repeat itself never stops by itself. Tables of zeros repeat too, so a
+# loop must come often and be long before it counts.
+LOOP_TURNS = 5
+LOOP_TOKENS = 12
+LONGEST_TURN = 8
+
 
 class Continuation:
     """`ends` are the tokens that end the text, `show` gets its pieces as they become certain."""
@@ -27,6 +33,7 @@ class Continuation:
         self._ends = ends
         self._show = show
         self._stopping = StoppingText(rules)
+        self._tokens: list[int] = []
         self._logprobs: list[float] = []
 
     @property
@@ -42,8 +49,11 @@ class Continuation:
         if token in self._ends:
             self.end(Finish.END)
             return
+        self._tokens.append(token)
         self._logprobs.append(logprob)
         self._show(self._stopping.push(self._characters.push(token)))
+        if turns_in_circles(self._tokens):
+            self.end(Finish.LOOP)
 
     def end(self, finish: Finish) -> None:
         """Finish it from outside, unless it is finished."""
@@ -61,3 +71,14 @@ class Continuation:
             mean_logprob=self.mean_logprob,
             min_logprob=min(self._logprobs, default=0.0),
         )
+
+
+def turns_in_circles(tokens: list[int]) -> bool:
+    """Whether the last tokens are one short run of tokens over and over."""
+    for period in range(1, LONGEST_TURN + 1):
+        turns = max(LOOP_TURNS, -(-LOOP_TOKENS // period))
+        if len(tokens) >= turns * period and (
+            tokens[-turns * period :] == tokens[-period:] * turns
+        ):
+            return True
+    return False

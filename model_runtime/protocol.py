@@ -196,8 +196,9 @@ class Candidate:
     """One completion.
 
     `source` says what produced it: "model" or "copy" (the same file's own text). `finish` is one
-    of "end" (the model ended it), "lines", "stop", "length", "deadline". The log-probabilities are
-    natural logarithms over the generated tokens, None where no model was asked.
+    of "end" (the model ended it), "lines", "stop", "length", "deadline", "loop" (it repeated
+    itself). The log-probabilities are natural logarithms over the generated tokens, None where no
+    model was asked.
     """
 
     text: str

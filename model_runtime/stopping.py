@@ -18,6 +18,7 @@ class Finish(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     DEADLINE = "deadline"
+    LOOP = "loop"
 
 
 @dataclass(frozen=True, slots=True)

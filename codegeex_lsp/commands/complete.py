@@ -121,5 +121,7 @@ def _show(where: _Place, answer: Answer, context_lines: int) -> None:
         before = "".join(lines[first : where.position.line])
         before += lines[where.position.line][: where.position.column]
     bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
-    for suggestion in answer.suggestions:
-        print(f"{before}{bold}{suggestion.text}{plain}")
+    shown = "".join(f"{before}{bold}{one.text}{plain}\n" for one in answer.suggestions)
+    # Like the file it is for: UTF-8 and its own line ends, whatever the terminal's are.
+    sys.stdout.buffer.write(shown.encode())
+    sys.stdout.buffer.flush()

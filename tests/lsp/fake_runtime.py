@@ -109,7 +109,7 @@ class FakeRuntime:
 
     async def _close(self) -> None:
         self._server.close()
-        self._place.endpoint.unlink()
+        self._place.endpoint.unlink(missing_ok=True)
         self._place.socket.unlink(missing_ok=True)
         await self._hang_up()
         others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -49,7 +49,10 @@ def code(tmp_path: Path) -> Path:
 # --- complete -----------------------------------------------------------------------------------
 
 
-def test_complete_prints_the_completion(fake: FakeRuntime, code: Path) -> None:
+def test_complete_prints_the_completion(
+    fake: FakeRuntime, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     fake.answer = lambda request: candidates("😀_sum(x)")
     done = run("complete", f"{code}:3:9")
     assert (done.returncode, done.stdout) == (0, "😀_sum(x)\n")

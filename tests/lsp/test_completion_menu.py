@@ -7,19 +7,19 @@ from collections.abc import Callable
 import pytest
 from editor import INLINE, Editor
 from fake_runtime import FakeRuntime, candidates
-from wire import WireError
+from wire import Json, WireError
 
 METHOD = "textDocument/completion"
-MENU_ONLY = {"textDocument": {"completion": {}}}
+MENU_ONLY: Json = {"textDocument": {"completion": {}}}
 
 
 @pytest.mark.parametrize(
     ("capabilities", "offered"), [(INLINE, False), (MENU_ONLY, True), ({}, True)], ids=str
 )
 def test_it_is_offered_to_clients_without_ghost_text(
-    fake: FakeRuntime, editors: Callable[..., Editor], capabilities: object, offered: bool
+    fake: FakeRuntime, editors: Callable[..., Editor], capabilities: Json, offered: bool
 ) -> None:
-    server = editors().initialize(capabilities)["capabilities"]  # type: ignore[arg-type]
+    server = editors().initialize(capabilities)["capabilities"]
     assert ("completionProvider" in server) is offered
     assert server["inlineCompletionProvider"] is not None
 

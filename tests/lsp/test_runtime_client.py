@@ -37,8 +37,8 @@ async def clients() -> AsyncIterator[Clients]:
         await client.close()
 
 
-def ask(client: RuntimeClient, **fields: str) -> Generate:
-    return Generate(client.next_id(), prefix="y = ", **fields)
+def ask(client: RuntimeClient, document: str = "") -> Generate:
+    return Generate(client.next_id(), prefix="y = ", document=document)
 
 
 # --- with a runtime -----------------------------------------------------------------------------
