@@ -7,11 +7,8 @@ every message it takes in or sends.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import logging
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import attrs
@@ -52,28 +49,22 @@ FORGIVEN: dict[str, _Path] = {
 }
 
 
-@contextlib.contextmanager
-def quick_imports() -> Iterator[None]:
-    """Start-up, to be wrapped around the first import of the server: half the CPU time.
+def import_lsprotocol() -> None:
+    """Import lsprotocol.types in half the CPU time; to be called before anything else does.
 
-    lsprotocol.types is 550 attrs classes, and generating their __eq__, __repr__, __setattr__ and
-    slots is most of its 360 ms; without them it is 175 ms. Nothing here compares or prints these
-    objects (not printing them is as well: they hold the user's text). The collector finds nothing
-    in imports and is off meanwhile (30 ms).
+    It is 550 attrs classes, and generating their __eq__, __repr__, __setattr__ and slots is most of
+    its 360 ms; without them it is 175 ms and 7 MiB less. Nothing here compares or prints these
+    objects (not printing them is as well: they hold the user's text). Turning the collector off
+    meanwhile saves nothing and costs 6 MiB.
     """
-    gc.disable()
     lean = functools.partial(
         attrs.define, eq=False, repr=False, slots=False, on_setattr=attrs.setters.NO_OP
     )
+    full, attrs.define = attrs.define, lean
     try:
-        full, attrs.define = attrs.define, lean
-        try:
-            import lsprotocol.types  # noqa: F401
-        finally:
-            attrs.define = full
-        yield
+        import lsprotocol.types  # noqa: F401
     finally:
-        gc.enable()
+        attrs.define = full
 
 
 def build_converter() -> cattrs.Converter:

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from editor import Editor
@@ -53,23 +52,21 @@ def editor(fake: FakeRuntime, editors: Callable[..., Editor]) -> Editor:
     return window
 
 
+# The same, made once for all tests of a module that leave both as they find them.
+
+LASTING = "lasting"
+
+
 @pytest.fixture(scope="module")
 def lasting_fake(user: Path) -> Iterator[FakeRuntime]:
-    runtime = FakeRuntime().start()
+    runtime = FakeRuntime(LASTING).start()
     yield runtime
     runtime.stop()
 
 
 @pytest.fixture(scope="module")
 def lasting_editor(lasting_fake: FakeRuntime) -> Iterator[Editor]:
-    """One window for all tests of a module that leave it as they find it."""
-    with Editor() as window:
+    with Editor(env={"CODEGEEX_MODEL": LASTING}) as window:
         window.begin()
         window.ready()
         yield window
-
-
-@pytest.fixture
-def settings() -> Callable[..., dict[str, Any]]:
-    """The completion section of a client's settings: settings(maxLines=1)."""
-    return lambda **completion: {"codegeex": {"completion": completion}}

@@ -9,16 +9,19 @@ import sys
 import time
 from typing import Any
 
-from codegeex_lsp import logs, transport
-from codegeex_lsp.structuring import quick_imports
+import attrs
+
+from codegeex_lsp.structuring import import_lsprotocol
 
 # A test that imports this module shares lsprotocol's classes with others: those want them whole.
-with quick_imports() if __name__ == "__main__" else contextlib.nullcontext():
-    import attrs
-    from lsprotocol import types
+if __name__ == "__main__":
+    import_lsprotocol()
 
-    from codegeex_lsp.errors import ContentModifiedError
-    from codegeex_lsp.lsp_server import HardenedServer
+from lsprotocol import types
+
+from codegeex_lsp import logs, transport
+from codegeex_lsp.errors import ContentModifiedError
+from codegeex_lsp.lsp_server import HardenedServer
 
 USER_CODE = "my_own_code"
 

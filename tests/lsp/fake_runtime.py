@@ -1,6 +1,6 @@
 """A runtime at the process boundary: the real socket and protocol, answers made by the test.
 
-It serves where a `codegeex-lsp` with CODEGEEX_MODEL=fake, CODEGEEX_DEVICE=cpu and the same
+It serves where a `codegeex-lsp` with its model, CODEGEEX_DEVICE=cpu and the same
 CODEGEEX_RUNTIME_DIR looks, and is as fast, slow, busy or broken as the test wants.
 """
 
@@ -34,7 +34,8 @@ class FakeRuntime:
     requests that were neither answered nor cancelled at any time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = MODEL) -> None:
+        self.model = model
         self.answer: Callable[[Generate], Answer] = lambda request: candidates("answer()")
         self.delay_s = 0.0
         self.state = ModelState(Loading.READY)
@@ -102,14 +103,14 @@ class FakeRuntime:
             self._changed.notify_all()
 
     async def _listen(self) -> None:
-        place = self._place = endpoint.meeting(__version__, MODEL, DEVICE)
+        place = self._place = endpoint.meeting(__version__, self.model, DEVICE)
         self._server = await asyncio.start_unix_server(self._serve, place.socket)
         address = f"unix:{place.socket}"
         endpoint.write_endpoint(place.endpoint, endpoint.Endpoint(address, TOKEN, os.getpid()))
 
     async def _close(self) -> None:
         self._server.close()
-        self._place.endpoint.unlink(missing_ok=True)
+        self._place.endpoint.unlink()
         self._place.socket.unlink(missing_ok=True)
         await self._hang_up()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -159,12 +160,16 @@ class FakeRuntime:
             case protocol.Activity():
                 self.activities.append(message)
             case protocol.StatusQuery(id=number):
-                report = protocol.StatusReport(number, {"model": MODEL}, (f"model: {MODEL}",))
+                report = protocol.StatusReport(
+                    number, {"model": self.model}, (f"model: {self.model}",)
+                )
                 writer.write(protocol.encode(report))
         self._notice()
 
     def _welcome(self, writer: asyncio.StreamWriter) -> None:
-        welcome = protocol.Welcome(protocol.PROTOCOL_VERSION, __version__, os.getpid(), MODEL, 2000)
+        welcome = protocol.Welcome(
+            protocol.PROTOCOL_VERSION, __version__, os.getpid(), self.model, 2000
+        )
         writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 
     async def _work(self, request: Generate, writer: asyncio.StreamWriter) -> None:

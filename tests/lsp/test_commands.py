@@ -212,7 +212,7 @@ def test_serve_takes_the_arguments_editors_pass(
     fake: FakeRuntime, editors: Callable[..., Editor]
 ) -> None:
     python = (sys.executable, "-m", "codegeex_lsp")
-    for arguments in ((), ("--stdio",), ("serve",), ("serve", "--stdio", "--log-level", "debug")):
+    for arguments in (("--stdio",), ("serve",), ("serve", "--stdio", "--log-level", "debug")):
         editor = editors(command=(*python, *arguments))
         assert editor.begin()
         assert editor.shutdown() == 0

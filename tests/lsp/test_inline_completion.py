@@ -271,7 +271,9 @@ def test_shutdown_answers_what_is_running_and_hangs_up(fake: FakeRuntime, editor
     fake.hold()
     id = editor.file("y = ‸").request()
     fake.wait(lambda it: it.running)
-    assert editor.shutdown() == 0
+    assert editor.call("shutdown") is None
     assert editor.wait(id)["error"]["code"] == -32800
     fake.wait(lambda it: it.clients == 0)
+    editor.notify("exit")
+    assert editor.wait_exit() == 0
     assert len(fake.requests) == 1
