@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
         "place", metavar="FILE:LINE:COL", help="counted from 1; the cursor stands before COL"
     )
     complete.add_argument("--candidates", type=_count, default=1, metavar="N", help="how many (1)")
+    complete.add_argument(
+        "--lines", type=_lines, default=1, metavar="N", help="at most so many (1)"
+    )
     complete.add_argument("--context", type=_lines, default=0, metavar="N", help="lines above, too")
     complete.add_argument("--json", action="store_true", help="text, source and times as JSON")
 
@@ -50,6 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or given[0] == "--stdio":
         given.insert(0, "serve")
     options = parser().parse_args(given)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return 130  # what a shell makes of SIGINT
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.command == "serve":
         from codegeex_lsp.commands import serve
 
@@ -57,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "complete":
         from codegeex_lsp.commands import complete
 
+        wanted = complete.Wanted(options.candidates, options.lines)
         return complete.run(
-            options.place, options.candidates, context_lines=options.context, as_json=options.json
+            options.place, wanted, context_lines=options.context, as_json=options.json
         )
     if options.command == "doctor":
         from codegeex_lsp.commands import doctor
@@ -70,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _count(text: str) -> int:
-    return _whole_number(text, 1, 8)
+    return _whole_number(text, 1, 5)
 
 
 def _lines(text: str) -> int:

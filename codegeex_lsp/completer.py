@@ -222,7 +222,7 @@ def _cleaned(result: Result, context: Context, settings: Settings) -> Outcome:
             refusals.append(cleaned)
         else:
             suggestions.setdefault(cleaned.text, cleaned)
-    return tuple(suggestions.values()) or refusals[0]
+    return tuple(suggestions.values()) or next(iter(refusals), Reason.NOTHING_GENERATED)
 
 
 def _clean(candidate: Candidate, context: Context, settings: Settings) -> Suggestion | Reason:

@@ -25,11 +25,12 @@ ACTIVITY_PAUSE_S = 1.0
 
 
 class Session:
-    """One window."""
+    """One window. `initial_settings` are what it began with; what comes later changes those."""
 
     def __init__(self, server: HardenedServer) -> None:
         self.server = server
-        self.settings = Settings()
+        self.initial_settings = Settings()
+        self.settings = self.initial_settings
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
         self.completer = Completer(self.runtime, lambda: self.settings, server.documents.is_current)

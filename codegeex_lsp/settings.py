@@ -50,7 +50,7 @@ class CompletionSettings:
         True, "Suggest while typing. When off, suggestions come only when you ask for them."
     )
     max_lines: int = _setting(8, "Most lines of one suggestion; 0 means no limit.", 0, 200)
-    max_candidates: int = _setting(3, "How many suggestions to make when you ask for them.", 1, 10)
+    max_candidates: int = _setting(3, "How many suggestions to make when you ask for them.", 1, 5)
     max_new_tokens: int = _setting(
         64, "Most tokens of one suggestion; a token is about four characters.", 1, 1024
     )

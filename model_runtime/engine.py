@@ -26,7 +26,7 @@ Reply = Chunk | Result | Failure
 
 # Rows of the KV cache: slots keep one document each, branches hold the candidates of one request.
 # Two slots are the least: an interactive request runs inside a batch one.
-SLOTS, BRANCHES = 4, 4
+SLOTS, BRANCHES = 4, 5
 SLOTS_OF_LARGE, BRANCHES_OF_LARGE = 2, 2
 # A row of CodeGeeX-13B in float16 is 1.7 GB, one of the embedded model in float32 5 MB.
 LARGE_ROW_BYTES = 256 * 1024 * 1024

@@ -35,14 +35,22 @@ class _Place:
     position: Position
 
 
-def run(place: str, candidates: int, *, context_lines: int, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many candidates of at most how many lines; 0 lines means no limit."""
+
+    candidates: int
+    lines: int
+
+
+def run(place: str, wanted: Wanted, *, context_lines: int, as_json: bool) -> int:
     """Exit code 0 with a completion, 1 when there is none (and why), 2 for a bad place."""
     try:
         where = _find(place)
     except _BadPlaceError as error:
         print(f"codegeex-lsp complete: {error}", file=sys.stderr)
         return 2
-    model, answer = asyncio.run(_answer(where, candidates))
+    model, answer = asyncio.run(_answer(where, wanted))
     if as_json:
         print(json.dumps({"model": model, **asdict(answer)}))
         return 0 if answer.suggestions else 1
@@ -93,12 +101,14 @@ def _read(path: Path) -> str:
     return text
 
 
-async def _answer(where: _Place, candidates: int) -> tuple[str, Answer]:
+async def _answer(where: _Place, wanted: Wanted) -> tuple[str, Answer]:
     trusted, complaints = load_trusted(os.environ)
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     settings = Settings()
-    completion = replace(settings.completion, max_candidates=candidates)
+    completion = replace(
+        settings.completion, max_candidates=wanted.candidates, max_lines=wanted.lines
+    )
     settings = replace(settings, completion=completion)
     runtime = RuntimeClient(trusted)
     try:
@@ -106,7 +116,7 @@ async def _answer(where: _Place, candidates: int) -> tuple[str, Answer]:
         if state.phase is not Phase.READY:
             return trusted.model, Answer(reason=Reason.LOAD_FAILED, detail=state.message)
         completer = Completer(runtime, lambda: settings, lambda snapshot: True)
-        answer = await completer.complete(where.snapshot, where.position, invoked=candidates > 1)
+        answer = await completer.complete(where.snapshot, where.position, invoked=True)
         return runtime.welcome.model if runtime.welcome else trusted.model, answer
     finally:
         await runtime.close()

@@ -36,7 +36,7 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.STARTING: "The model's process is being started; suggestions come in a moment.",
     Reason.RUNTIME_LOST: (
-        "The model's process ended unexpectedly; it starts again with the next request."
+        "The model's process ended unexpectedly and is being started again; ask again in a moment."
     ),
     Reason.DISABLED: (
         "Suggestions are turned off; turn on `codegeex.enabled` and "

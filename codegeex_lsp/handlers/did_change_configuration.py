@@ -39,8 +39,13 @@ async def pull(session: Session) -> None:
 
 
 def apply(session: Session, raw: Any) -> None:
-    """Take over what is good; sentences about the rest wait in the session until it may speak."""
-    session.settings, complaints = from_client(raw, session.settings)
+    """Take over what is good; sentences about the rest wait in the session until it may speak.
+
+    A client sends all of its settings each time: what it leaves out is as it was in the beginning.
+    """
+    if raw is None:
+        return
+    session.settings, complaints = from_client(raw, session.initial_settings)
     session.complaints.extend(complaints)
 
 

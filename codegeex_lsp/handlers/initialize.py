@@ -11,6 +11,7 @@ from codegeex_lsp.session import Session
 def handle(session: Session, params: types.InitializeParams) -> None:
     if params.initialization_options is not None:
         did_change_configuration.apply(session, params.initialization_options)
+        session.initial_settings = session.settings
     text = params.capabilities.text_document
     if text is not None and text.inline_completion is not None:
         # Ghost text and a menu entry with the same words would be one too many. pygls offers the
