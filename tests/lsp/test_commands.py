@@ -14,7 +14,6 @@ from editor import Editor
 from fake_runtime import FakeRuntime, candidates
 from wire import ROOT
 
-from codegeex_lsp.completion.reasons import sentence
 from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason
 
 Done = subprocess.CompletedProcess[str]
@@ -110,8 +109,6 @@ def test_complete_without_a_completion(fake: FakeRuntime, code: Path) -> None:
     told = run("complete", "--json", f"{code}:3:9")
     assert told.returncode == 1
     assert json.loads(told.stdout)["reason"] == "nothing_generated"
-    done = run("complete", f"{code}:1:3")
-    assert (done.returncode, done.stderr) == (1, sentence(Reason.MIDDLE_OF_WORD) + "\n")
 
 
 def test_complete_when_loading_failed(fake: FakeRuntime, code: Path) -> None:
@@ -169,7 +166,12 @@ def test_complete_at_a_bad_place(
 def test_complete_reads_an_empty_file(fake: FakeRuntime, tmp_path: Path) -> None:
     (tmp_path / "empty.py").touch()
     done = run("complete", f"{tmp_path / 'empty.py'}:1:1")
-    assert (done.returncode, done.stderr) == (1, sentence(Reason.BLANK) + "\n")
+    assert (done.returncode, done.stdout) == (0, "answer()\n")
+
+
+def test_complete_asks_by_hand_so_code_may_follow_the_cursor(fake: FakeRuntime, code: Path) -> None:
+    assert run("complete", "--lines", "4", f"{code}:1:3").returncode == 0
+    assert fake.requests[-1].max_lines == 4
 
 
 # --- status, doctor, serve ----------------------------------------------------------------------

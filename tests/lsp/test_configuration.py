@@ -41,10 +41,10 @@ def test_a_change_holds_from_the_next_request_on(fake: FakeRuntime, editor: Edit
     assert tokens(fake, editor) == 64
     editor.configure({"codegeex": {"completion": {"maxNewTokens": 6}}})
     assert tokens(fake, editor) == 6
-    editor.configure({"codegeex": {"enabled": True}})
-    assert tokens(fake, editor) == 6
     editor.configure(None)  # this client can't be asked
     assert tokens(fake, editor) == 6
+    editor.configure({"codegeex": {"enabled": True}})  # the other key was removed
+    assert tokens(fake, editor) == 64
     assert editor.told() == []
 
 
