@@ -231,7 +231,9 @@ def test_no_log_holds_user_text(fake: FakeRuntime, editor: Editor, user: Path) -
     fake.answer = lambda request: candidates(f"{MARKER}_suggested()")
     file = editor.file(f"{MARKER} = ‸", name=f"{MARKER}.py")
     assert file.texts() == [f"{MARKER}_suggested()"]
-    fake.answer = lambda request: ()  # breaks the protocol, so that a handler fails
+    # No probability: its exponential overflows, so that the handler fails.
+    fake.answer = lambda request: candidates(f"{MARKER}_other()", logprob=1e6)
+    editor.configure({"codegeex": {"completion": {"minimumConfidence": 0.5}}})
     file.type("other")
     assert editor.wait(file.request())["error"]["code"] == -32603
     editor.notify("textDocument/didChange", {"textDocument": {"uri": MARKER}, "text": MARKER})
