@@ -11,9 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from codegeex_lsp import __version__
+from codegeex_lsp.runtime_process import READ_BYTES, Connection, greet, start_runtime
 from codegeex_lsp.settings import TrustedSettings
 from model_runtime import endpoint, protocol
 from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason, Result
@@ -36,7 +35,6 @@ LOCK_PATIENCE_S = 1.0
 # More starts than this within the window is a crash loop: say so and wait the window out.
 STARTS_ALLOWED = 3
 STARTS_WINDOW_S = 60.0
-READ_BYTES = 64 * 1024
 
 
 class Phase(StrEnum):
@@ -160,13 +158,13 @@ class RuntimeClient:
     async def attach(self) -> bool:
         """Link to a runtime that already runs; never starts one. True when it answered."""
         try:
-            connection = await self._greet(self._meeting())
+            connection = await greet(self._meeting())
         except endpoint.UnsafeDirectoryError:
             return False
         if connection is None:
             return False
         self._changed.clear()
-        self._link = asyncio.create_task(self._serve(*connection))
+        self._link = asyncio.create_task(self._serve(connection))
         await self._changed.wait()
         return True
 
@@ -185,23 +183,21 @@ class RuntimeClient:
         try:
             while True:
                 connection = await self._find_or_start(self._meeting())
-                await self._serve(*connection)
+                await self._serve(connection)
                 self._become(Phase.ABSENT)
         except (OSError, endpoint.UnsafeDirectoryError, _StartError) as error:
             log.warning("no runtime: %s", error)
             self._become(Phase.FAILED, str(error))
 
-    async def _find_or_start(
-        self, place: endpoint.Meeting
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, protocol.Decoder]:
-        if connection := await self._greet(place):
+    async def _find_or_start(self, place: endpoint.Meeting) -> Connection:
+        if connection := await greet(place):
             return connection
         self._start(place)
         deadline = time.monotonic() + START_DEADLINE_S
         again = time.monotonic() + LOCK_PATIENCE_S
         while time.monotonic() < deadline:
             await asyncio.sleep(START_POLL_S)
-            if connection := await self._greet(place):
+            if connection := await greet(place):
                 return connection
             ended = self._child.poll() if self._child is not None else None
             if ended:
@@ -224,36 +220,11 @@ class RuntimeClient:
         self._become(Phase.STARTING, "The model is being started.")
         self._child = start_runtime(self.trusted, place)
 
-    async def _greet(
-        self, place: endpoint.Meeting
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, protocol.Decoder] | None:
-        """Connect and say Hello; None when nobody (or nobody of ours) answers there."""
-        known = endpoint.read_endpoint(place.endpoint)
-        if known is None:
-            return None
-        try:
-            async with asyncio.timeout(protocol.HELLO_DEADLINE_S):
-                reader, writer = await endpoint.connect(known)
-        except (OSError, TimeoutError, ValueError):  # a ValueError: no address
-            return None
-        decoder = protocol.Decoder()
-        try:
-            async with asyncio.timeout(protocol.HELLO_DEADLINE_S):
-                writer.write(protocol.encode(_hello(known.token)))
-                self.welcome = await _welcome(reader, decoder)
-        except (OSError, TimeoutError, protocol.ProtocolError):
-            writer.close()
-            return None
-        return reader, writer, decoder
-
-    async def _serve(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        decoder: protocol.Decoder,
-    ) -> None:
+    async def _serve(self, connection: Connection) -> None:
         """Resolve answers until the link ends."""
-        self._writer = writer
+        self.welcome = connection.welcome
+        self._writer = connection.writer
+        reader, decoder = connection.reader, connection.decoder
         self._become(Phase.LOADING, "The model is being loaded.")
         try:
             data = b""
@@ -304,44 +275,6 @@ _PHASES = {
     Loading.READY.value: Phase.READY,
     Loading.FAILED.value: Phase.FAILED,
 }
-
-
-def start_runtime(trusted: TrustedSettings, place: endpoint.Meeting) -> subprocess.Popen[bytes]:
-    """Start a runtime that outlives us and shares none of our pipes. Raises OSError.
-
-    An inherited stdout would keep the editor's pipe open after the server ended. `-P` and the
-    working folder keep a workspace that holds a folder named model_runtime from being run.
-    """
-    command = [sys.executable, "-P", "-m", "model_runtime", "serve"]
-    command += ["--model", trusted.model, "--device", trusted.device]
-    command += ["--idle-exit", str(trusted.idle_exit_s)]
-    descriptor = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            cwd=place.log.parent,
-            start_new_session=True,
-        )
-    finally:
-        os.close(descriptor)
-
-
-def _hello(token: str) -> protocol.Hello:
-    name = f"codegeex-lsp {os.getpid()}"
-    return protocol.Hello(protocol.PROTOCOL_VERSION, __version__, token, name)
-
-
-async def _welcome(reader: asyncio.StreamReader, decoder: protocol.Decoder) -> protocol.Welcome:
-    """The runtime's first message; what arrived behind it stays in the decoder."""
-    while data := await reader.read(READ_BYTES):
-        for message in decoder.feed(data):
-            if isinstance(message, protocol.Welcome):
-                return message
-            raise protocol.ProtocolError("the runtime refused the link")
-    raise protocol.ProtocolError("the runtime hung up")
 
 
 def _reason(code: str) -> Reason:

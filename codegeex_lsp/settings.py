@@ -1,9 +1,9 @@
 """All settings, in one table: what the editor may set, and what only the user's own file may.
 
-The fields of the dataclasses are the table: the JSON schema (VS Code's package.json) and the tables
-of the README are generated from them. A workspace can bring its own editor settings, so nothing in
-`Settings` names a program, a model or an address; those are in `TrustedSettings`. Bad values never
-raise: the old value stays and one sentence says so.
+The fields of the dataclasses are the table; settings_reference.py describes them to people and
+editors. A workspace can bring its own editor settings, so nothing in `Settings` names a program, a
+model or an address; those are in `TrustedSettings`. Bad values never raise: the old value stays and
+one sentence says so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import json
 import tomllib
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -126,14 +126,14 @@ def from_client(raw: object, base: Settings) -> tuple[Settings, list[str]]:
         return base, []
     if not isinstance(section, dict):
         return base, [_not_an_object(PREFIX)]
-    trusted = {_camel(one.name): one for one in dataclasses.fields(TrustedSettings)}
+    trusted = {camel(one.name): one for one in dataclasses.fields(TrustedSettings)}
     problems = [_not_from_editor(trusted[key]) for key in section if key in trusted]
     allowed = {
         key: value
         for key, value in section.items()
         if key not in trusted and key not in EXTENSION_SECTIONS
     }
-    return _merged(base, allowed, f"{PREFIX}.", _camel, problems), problems
+    return _merged(base, allowed, f"{PREFIX}.", camel, problems), problems
 
 
 def load_trusted(environ: Mapping[str, str]) -> tuple[TrustedSettings, list[str]]:
@@ -226,7 +226,7 @@ def _checked(
     try:
         return _read(hint, value, one.metadata)
     except ValueError:
-        wanted = _words(hint, one.metadata)
+        wanted = words(hint, one.metadata)
         problems.append(f'The setting "{name}" must be {wanted}; {json.dumps(current)} stays.')
         return current
 
@@ -267,13 +267,13 @@ def _not_an_object(name: str) -> str:
 def _not_from_editor(one: dataclasses.Field[Any]) -> str:
     variable = one.metadata["environment"]
     return (
-        f'The setting "{PREFIX}.{_camel(one.name)}" is ignored, since a project could bring it '
+        f'The setting "{PREFIX}.{camel(one.name)}" is ignored, since a project could bring it '
         f'along; set "{one.name}" in your own configuration file config.toml'
         + (f" or the variable {variable}." if variable else ".")
     )
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(part.capitalize() for part in others)
 
@@ -283,9 +283,7 @@ def _shown(key: str) -> str:
     return key if len(key) <= 60 else f"{key[:57]}..."
 
 
-# --- describing ---------------------------------------------------------------------------------
-
-_NOUNS: dict[Any, tuple[str, dict[str, Any]]] = {
+NOUNS: dict[Any, tuple[str, dict[str, Any]]] = {
     bool: ("true or false", {"type": "boolean"}),
     int: ("a whole number", {"type": "integer"}),
     float: ("a number", {"type": "number"}),
@@ -295,63 +293,9 @@ _NOUNS: dict[Any, tuple[str, dict[str, Any]]] = {
 }
 
 
-def schema() -> dict[str, Any]:
-    """The editor's settings as VS Code's `contributes.configuration`, a JSON schema."""
-    return {
-        "title": "CodeGeeX",
-        "type": "object",
-        "properties": {
-            name: _kind_schema(hint, one.metadata)
-            | {"default": one.default, "description": one.metadata["text"]}
-            for name, hint, one in _rows(Settings, f"{PREFIX}.", _camel)
-        },
-    }
-
-
-def markdown_table() -> str:
-    """The editor's settings as a table for the README."""
-    return _table(_rows(Settings, f"{PREFIX}.", _camel))
-
-
-def trusted_markdown_table() -> str:
-    """The configuration file's settings as a table for the README."""
-    return _table(_rows(TrustedSettings, "", str))
-
-
-def _rows(
-    group: type, path: str, spelled: Callable[[str], str]
-) -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:
-    """Name, type and field of every setting, groups opened."""
-    hints = typing.get_type_hints(group)
-    for one in dataclasses.fields(group):
-        name = path + spelled(one.name)
-        if dataclasses.is_dataclass(hint := hints[one.name]):
-            yield from _rows(typing.cast(type, hint), f"{name}.", spelled)
-        else:
-            yield name, hint, one
-
-
-def _table(rows: Iterator[tuple[str, Any, dataclasses.Field[Any]]]) -> str:
-    lines = ["| Setting | Value | Default | Meaning |", "|---|---|---|---|"]
-    for name, hint, one in rows:
-        text = one.metadata["text"]
-        if variable := one.metadata["environment"]:
-            text += f" The variable `{variable}` comes first."
-        value = _words(hint, one.metadata)
-        lines.append(f"| `{name}` | {value} | `{json.dumps(one.default)}` | {text} |")
-    return "\n".join(lines) + "\n"
-
-
-def _words(hint: Any, about: Mapping[str, Any]) -> str:
-    if hint not in _NOUNS:
+def words(hint: Any, about: Mapping[str, Any]) -> str:
+    if hint not in NOUNS:
         return " or ".join(json.dumps(choice.value) for choice in hint)
-    noun, _ = _NOUNS[hint]
+    noun, _ = NOUNS[hint]
     limits = f" from {about['minimum']} to {about['maximum']}"
     return noun if about["minimum"] is None else noun + limits
-
-
-def _kind_schema(hint: Any, about: Mapping[str, Any]) -> dict[str, Any]:
-    if hint not in _NOUNS:
-        return {"type": "string", "enum": [choice.value for choice in hint]}
-    limits = {key: about[key] for key in ("minimum", "maximum") if about[key] is not None}
-    return _NOUNS[hint][1] | limits

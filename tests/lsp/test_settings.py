@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegeex_lsp import settings
+from codegeex_lsp import settings, settings_reference
 from codegeex_lsp.settings import (
     CompletionSettings,
     Pause,
@@ -173,7 +173,7 @@ def test_without_a_name_the_file_is_the_users_and_may_be_missing(
 
 
 def test_the_schema_describes_every_setting() -> None:
-    properties = settings.schema()["properties"]
+    properties = settings_reference.schema()["properties"]
     assert len(properties) == len(fields(CompletionSettings)) + 1
     assert json.loads(json.dumps(properties["codegeex.completion.maxLines"])) == {
         "type": "integer",
@@ -188,14 +188,14 @@ def test_the_schema_describes_every_setting() -> None:
 
 
 def test_the_defaults_of_the_schema_are_read_back() -> None:
-    properties = json.loads(json.dumps(settings.schema()["properties"]))
+    properties = json.loads(json.dumps(settings_reference.schema()["properties"]))
     check({name: about["default"] for name, about in properties.items()})
 
 
 def test_the_tables_have_a_row_for_every_setting() -> None:
-    rows = settings.markdown_table().splitlines()[2:]
-    assert len(rows) == len(settings.schema()["properties"])
-    own = settings.trusted_markdown_table().splitlines()[2:]
+    rows = settings_reference.markdown_table().splitlines()[2:]
+    assert len(rows) == len(settings_reference.schema()["properties"])
+    own = settings_reference.trusted_markdown_table().splitlines()[2:]
     assert len(own) == len(fields(TrustedSettings))
     for row in rows + own:
         assert re.fullmatch(r"\| `[\w.]+` \| [^|]+ \| `[^|]+` \| [^|]+\. \|", row)
@@ -203,5 +203,5 @@ def test_the_tables_have_a_row_for_every_setting() -> None:
 
 def test_the_readme_holds_the_generated_tables() -> None:
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    assert settings.markdown_table() in readme
-    assert settings.trusted_markdown_table() in readme
+    assert settings_reference.markdown_table() in readme
+    assert settings_reference.trusted_markdown_table() in readme
