@@ -174,9 +174,16 @@ class Completer:
         except Unanswered as silence:
             return Answer(reason=silence.reason, detail=silence.detail, origin="model")
         self._pacing.answered(self._clock() - begin)
-        outcome = _cleaned(result, context, settings)
+        outcome = _cleaned(result, context, self._minimum_confidence(settings, invoked=invoked))
         self._cache.put(uri, context, outcome, self._clock(), thorough=invoked)
         return _answer(outcome, "model")
+
+    def _minimum_confidence(self, settings: Settings, *, invoked: bool) -> float:
+        """The user's limit comes first; the model's own holds for what nobody asked for."""
+        if (wanted := settings.completion.minimum_confidence) is not None:
+            return wanted
+        welcome = self._runtime.welcome
+        return 0.0 if invoked or welcome is None else welcome.minimum_confidence
 
     def _context_chars(self) -> int:
         welcome = self._runtime.welcome
@@ -212,12 +219,12 @@ def _request(
     )
 
 
-def _cleaned(result: Result, context: Context, settings: Settings) -> Outcome:
+def _cleaned(result: Result, context: Context, minimum_confidence: float) -> Outcome:
     """The candidates after the filters, without duplicates; the first refusal when none is left."""
     suggestions: dict[str, Suggestion] = {}
     refusals: list[Reason] = []
     for candidate in result.candidates:
-        cleaned = _clean(candidate, context, settings)
+        cleaned = _clean(candidate, context, minimum_confidence)
         if isinstance(cleaned, Reason):
             refusals.append(cleaned)
         else:
@@ -225,9 +232,11 @@ def _cleaned(result: Result, context: Context, settings: Settings) -> Outcome:
     return tuple(suggestions.values()) or next(iter(refusals), Reason.NOTHING_GENERATED)
 
 
-def _clean(candidate: Candidate, context: Context, settings: Settings) -> Suggestion | Reason:
+def _clean(
+    candidate: Candidate, context: Context, minimum_confidence: float
+) -> Suggestion | Reason:
     text = postprocess.process(candidate.text, context)
     if isinstance(text, Reason):
         return text
     suggestion = Suggestion(text, candidate.source, candidate.mean_logprob, candidate.min_logprob)
-    return postprocess.confident(suggestion, settings) or suggestion
+    return postprocess.confident(suggestion, minimum_confidence) or suggestion

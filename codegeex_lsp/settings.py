@@ -66,8 +66,8 @@ class CompletionSettings:
     )
     minimum_confidence: float | None = _setting(
         None,
-        "Hide suggestions whose tokens the model found less probable than this on average; "
-        "null shows all.",
+        "Hide suggestions whose tokens the model found less probable than this on average; 0 shows "
+        "all, null leaves it to the model and shows all that you ask for.",
         0,
         1,
     )

@@ -24,7 +24,7 @@ from model_runtime import __version__, endpoint, logs
 from model_runtime.connection import Connection
 from model_runtime.counters import Answers, Work, resident_bytes
 from model_runtime.endpoint import Endpoint, Meeting
-from model_runtime.loading import context_chars, load_engine, why_not_loaded
+from model_runtime.loading import announce, load_engine, why_not_loaded
 from model_runtime.logs import LOG
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
@@ -164,13 +164,16 @@ class Daemon:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        model = self._options.model
+        told = announce(model)
         connection.send(
             Welcome(
                 PROTOCOL_VERSION,
                 __version__,
                 os.getpid(),
-                self._options.model,
-                context_chars(self._options.model),
+                model,
+                told.context_chars,
+                told.minimum_confidence,
             )
         )
         connection.send(self._state)

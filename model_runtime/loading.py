@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,16 +63,27 @@ def why_not_loaded(error: Exception) -> str:
     return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."
 
 
-def context_chars(model: str) -> int:
-    """How much text is worth sending: what fits the context, or more to search for copies in.
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What protocol.Welcome tells of a model."""
 
-    Read from the model's description alone, since a client is welcomed before the model is loaded.
+    context_chars: int = USUAL_CONTEXT_CHARS
+    minimum_confidence: float = 0.0
+
+
+def announce(model: str) -> Announcement:
+    """Read from the model's description alone: a client is welcomed before the model is loaded.
+
+    As much text is worth sending as fits the context, or more to search for copies in.
     """
     path = EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
         searched = copying.MAX_BEFORE + copying.MAX_AFTER
-        return max(context, searched) if description["copies_first"] else context
-    except (OSError, ValueError, KeyError, TypeError):
-        return USUAL_CONTEXT_CHARS  # loading will say what is wrong with it
+        return Announcement(
+            max(context, searched) if description["copies_first"] else context,
+            float(description.get("minimum_confidence", 0.0)),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Announcement()  # loading will say what is wrong with it

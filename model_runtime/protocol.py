@@ -165,13 +165,18 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """`context_chars` is how much prefix plus suffix text is worth sending."""
+    """What a client should know of the model before it is loaded.
+
+    `context_chars` is how much prefix plus suffix text is worth sending. Text nobody asked for is
+    better not shown when the model gave its tokens less than `minimum_confidence` on average.
+    """
 
     protocol: int
     version: str
     pid: int
     model: str
     context_chars: int
+    minimum_confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from codegeex_lsp.completion.brackets import CLOSERS, QUOTES, unmatched, without
 from codegeex_lsp.completion.context import Context
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.languages import BlockStyle
-from codegeex_lsp.settings import Settings
 from model_runtime.protocol import Reason
 
 TAB_WIDTH = 4
@@ -64,15 +63,14 @@ def process(text: str, context: Context) -> str | Reason:
         text = outcome
 
 
-def confident(suggestion: Suggestion, settings: Settings) -> Reason | None:
-    """LOW_CONFIDENCE when the model gave its tokens less than the wanted probability on average.
+def confident(suggestion: Suggestion, minimum: float) -> Reason | None:
+    """LOW_CONFIDENCE when the model gave its tokens less than this probability on average.
 
     The average is geometric, e to the mean log-probability. A suggestion without one passes.
     """
-    minimum = settings.completion.minimum_confidence
-    if minimum is None or suggestion.mean_logprob is None:
+    if suggestion.mean_logprob is None or math.exp(suggestion.mean_logprob) >= minimum:
         return None
-    return Reason.LOW_CONFIDENCE if math.exp(suggestion.mean_logprob) < minimum else None
+    return Reason.LOW_CONFIDENCE
 
 
 def drop_noise(text: str, context: Context) -> str | Reason:

@@ -63,10 +63,13 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def windows(runtime_folder: Path) -> Iterator[tuple[Editor, Editor]]:
-    """Two windows opened at the same moment, when no runtime runs; both models are ready."""
+    """Two windows opened at the same moment, when no runtime runs; both models are ready.
+
+    They show everything: what the embedded model says unasked it is mostly not sure enough of.
+    """
     with Editor() as one, Editor() as other:
         for editor in (one, other):
-            editor.begin()
+            editor.begin(options={"completion": {"minimumConfidence": 0}})
         for editor in (one, other):
             editor.ready()
         yield one, other
@@ -146,6 +149,16 @@ def test_the_command_says_what_the_editor_shows(editor: Editor, tmp_path: Path) 
     done = command("complete", f"{path}:{line + 1}:{column + 1}")
     assert done.returncode == 0
     assert [done.stdout.removesuffix("\n")] == file.texts()
+
+
+def test_the_embedded_model_is_silent_when_it_is_not_sure(runtime_folder: Path) -> None:
+    with Editor() as editor:
+        editor.begin()
+        editor.ready()
+        file = editor.file(f"first = 3\nwhatever_comes = {MARK}\n")
+        assert file.ask() == []
+        assert file.reason() == "low_confidence"
+        assert file.ask(invoked=True)
 
 
 def test_typing_reuses_the_cached_prompt(editor: Editor) -> None:

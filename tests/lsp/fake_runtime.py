@@ -38,6 +38,7 @@ class FakeRuntime:
         self.model = model
         self.answer: Callable[[Generate], Answer] = lambda request: candidates("answer()")
         self.delay_s = 0.0
+        self.minimum_confidence = 0.0
         self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
         self.cancelled: list[int] = []
@@ -168,7 +169,12 @@ class FakeRuntime:
 
     def _welcome(self, writer: asyncio.StreamWriter) -> None:
         welcome = protocol.Welcome(
-            protocol.PROTOCOL_VERSION, __version__, os.getpid(), self.model, 2000
+            protocol.PROTOCOL_VERSION,
+            __version__,
+            os.getpid(),
+            self.model,
+            2000,
+            self.minimum_confidence,
         )
         writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 

@@ -86,6 +86,25 @@ def test_the_entry_selected_in_the_menu_begins_the_text(fake: FakeRuntime, edito
     assert fake.requests[0].prefix == "import os\nos.path.join"
 
 
+def test_the_models_own_limit_hides_what_nobody_asked_for(
+    fake: FakeRuntime, editors: Editors
+) -> None:
+    fake.minimum_confidence = 0.6
+    fake.answer = lambda request: candidates("unsure()", logprob=-0.7)  # 0.5
+    editor = editors()
+    editor.begin({})
+    editor.ready()
+    file = editor.file("y = ‸")
+    assert file.texts() == []
+    assert file.reason() == "low_confidence"
+    assert file.texts(invoked=True) == ["unsure()"]
+    editor.configure({"codegeex": {"completion": {"minimumConfidence": 0}}})
+    assert editor.file("z = ‸", name="z.py").texts() == ["unsure()"]
+    fake.answer = lambda request: candidates("sure()", logprob=-0.5)  # 0.61
+    editor.configure({"codegeex": {}})
+    assert editor.file("w = ‸", name="w.py").texts() == ["sure()"]
+
+
 # --- cancelled, superseded, moved on ------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from codegeex_lsp import languages
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.postprocess import confident, process
 from codegeex_lsp.completion.suggestion import Suggestion
-from codegeex_lsp.settings import CompletionSettings, Settings
 from model_runtime.protocol import Reason
 
 
@@ -259,19 +258,16 @@ def test_rows_of_data_are_no_loop(row: str) -> None:
 @pytest.mark.parametrize(
     ("minimum", "mean_logprob", "expected"),
     [
-        (None, -9.0, None),
+        (0.0, -900.0, None),
         (0.5, None, None),
         (0.5, -0.5, None),
         (0.5, -0.8, Reason.LOW_CONFIDENCE),
         (1.0, 0.0, None),
     ],
 )
-def test_confidence(
-    minimum: float | None, mean_logprob: float | None, expected: Reason | None
-) -> None:
+def test_confidence(minimum: float, mean_logprob: float | None, expected: Reason | None) -> None:
     suggestion = Suggestion("text", "model", mean_logprob, mean_logprob)
-    wanted = Settings(completion=CompletionSettings(minimum_confidence=minimum))
-    assert confident(suggestion, wanted) == expected
+    assert confident(suggestion, minimum) == expected
 
 
 # --- real code ----------------------------------------------------------------------------------
