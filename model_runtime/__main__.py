@@ -1,7 +1,7 @@
-"""The command line `codegeex-runtime`: serve, status, stop, check.
+"""The command line `codegeex-runtime`: serve, status, stop, check, convert.
 
-It parses and prints; daemon.py serves and client.py asks. Exit codes: 0 done, 1 couldn't be done,
-2 bad arguments.
+It parses and prints; daemon.py serves, client.py asks, conversion/ converts. Exit codes: 0 done,
+1 couldn't be done, 2 bad arguments or a bad checkpoint.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NoReturn
 
 from model_runtime import __version__, check, client, daemon, endpoint
 from model_runtime.endpoint import UnsafeDirectoryError
-from model_runtime.loading import DEFAULT_MODEL
+from model_runtime.errors import RuntimeFailure
+from model_runtime.loading import DEFAULT_MODEL, INSTALL
 
 DEFAULT_IDLE_EXIT_S = 600.0
 DEVICES = ("auto", "cpu", "cuda")
@@ -32,7 +34,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.device not in DEVICES:  # argparse doesn't check defaults
+    if "device" in options and options.device not in DEVICES:  # argparse doesn't check defaults
         parser.error(f"CODEGEEX_DEVICE is {options.device}; use one of {', '.join(DEVICES)}")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -48,7 +50,7 @@ def _parser() -> Parser:
     parser = Parser(prog="codegeex-runtime", description="Runs a CodeGeeX model for editors.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serving = _command(commands, "serve", _serve, "serve a model until nobody needs it")
+    serving = _model_command(commands, "serve", _serve, "serve a model until nobody needs it")
     serving.add_argument(
         "--idle-exit",
         type=_seconds,
@@ -59,11 +61,29 @@ def _parser() -> Parser:
     serving.add_argument(
         "--foreground-log", action="store_true", help="log to stderr instead of the log file"
     )
-    showing = _command(commands, "status", _status, "show what the running runtime does")
+    showing = _model_command(commands, "status", _status, "show what the running runtime does")
     showing.add_argument("--json", action="store_true", help="print it as JSON")
-    _command(commands, "stop", _stop, "end the running runtime")
-    checking = _command(commands, "check", _check, "see whether this machine can run the model")
+    _model_command(commands, "stop", _stop, "end the running runtime")
+    checking = _model_command(
+        commands, "check", _check, "see whether this machine can run the model"
+    )
     checking.add_argument("--json", action="store_true", help="print it as JSON")
+    converting = _command(
+        commands, "convert", _convert, "make a model folder from a CodeGeeX-13B checkpoint"
+    )
+    converting.add_argument(
+        "source", type=Path, metavar="SOURCE", help="a .pt file, or a folder of .pt or .npy files"
+    )
+    converting.add_argument("target", type=Path, metavar="TARGET", help="the folder to make")
+    converting.add_argument(
+        "--quantize",
+        default="none",
+        metavar="SCHEME",
+        help="how to store the blocks' matrices: none (float16, the default), int8 or int4",
+    )
+    converting.add_argument(
+        "--heads", type=int, metavar="N", help="attention heads, where the checkpoint isn't 13B"
+    )
     return parser
 
 
@@ -72,6 +92,13 @@ def _command(
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
     command.set_defaults(run=run)
+    return command
+
+
+def _model_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help: str
+) -> argparse.ArgumentParser:
+    command = _command(commands, name, run, help)
     command.add_argument(
         "--model",
         default=os.environ.get("CODEGEEX_MODEL") or DEFAULT_MODEL,
@@ -123,6 +150,32 @@ def _check(options: argparse.Namespace) -> int:
         for finding in findings:
             print(f"{finding.name + ':':<13} {finding.found} {finding.advice}".rstrip())
     return int(any(finding.advice for finding in findings))
+
+
+def _convert(options: argparse.Namespace) -> int:
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    target = options.target.expanduser().absolute()
+    try:
+        from model_runtime.conversion import convert
+
+        convert(
+            options.source.expanduser(),
+            target,
+            quantize=options.quantize,
+            heads=options.heads,
+            messages=sys.stderr,
+        )
+    except RuntimeFailure as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"Converting needs {error.name}; run: {INSTALL}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; nothing was written.", file=sys.stderr)
+        return 1
+    print(f"{target} is ready; set CODEGEEX_MODEL={target} to use it.")
+    return 0
 
 
 def _meeting(options: argparse.Namespace) -> endpoint.Meeting:

@@ -65,17 +65,24 @@ def _device_and_model(model: str, device: str) -> Iterator[Finding]:
     os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
     try:
         from model_runtime import device as devices
-        from model_runtime import weights
+        from model_runtime import fit, weights
 
         chosen = devices.choose(device)
     except (RuntimeFailure, ImportError, OSError) as error:
         yield Finding("device", "none", str(error))
         return
     yield Finding("device", chosen.reason)
+    free = _free(fit.free_bytes(chosen.place))
     try:
+        needed = weights.need(model, chosen.dtype)
         loaded = weights.load(model, chosen.place, chosen.dtype)
     except RuntimeFailure as error:
         yield Finding("model", model, str(error))
         return
-    parameters = sum(parameter.numel() for parameter in loaded.network.parameters())
+    parameters = sum(fit.parameters(loaded.config))
     yield Finding("model", f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified")
+    yield Finding("fit", f"needs {needed.total / 2**30:.1f} GiB, {free}")
+
+
+def _free(size: int | None) -> str:
+    return "free memory not known" if size is None else f"{size / 2**30:.1f} GiB free"

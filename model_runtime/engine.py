@@ -16,6 +16,7 @@ from model_runtime import logs
 from model_runtime.counters import Work
 from model_runtime.device import Device
 from model_runtime.errors import RuntimeFailure
+from model_runtime.fit import cache_rows
 from model_runtime.generation import BranchLane, CancelledError, Generation
 from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.protocol import Chunk, Failure, Reason, Result
@@ -23,13 +24,6 @@ from model_runtime.scheduler import Job, Scheduler, failure
 from model_runtime.weights import LoadedModel
 
 Reply = Chunk | Result | Failure
-
-# Rows of the KV cache: slots keep one document each, branches hold the candidates of one request.
-# Two slots are the least: an interactive request runs inside a batch one.
-SLOTS, BRANCHES = 4, 5
-SLOTS_OF_LARGE, BRANCHES_OF_LARGE = 2, 2
-# A row of CodeGeeX-13B in float16 is 1.7 GB, one of the embedded model in float32 5 MB.
-LARGE_ROW_BYTES = 256 * 1024 * 1024
 
 
 class Engine:
@@ -117,18 +111,13 @@ def _broken(job: Job, error: Exception) -> Failure:
 def _cache(model: LoadedModel, device: Device) -> tuple[KVCache, int]:
     """The cache and how many candidates it has branch rows for."""
     config = model.config
-    layers = config.num_layers + 1  # the top query layer has keys and values too
-    row_bytes = (
-        2 * layers * config.hidden_size * config.max_position_embeddings * device.dtype.itemsize
-    )
-    large = row_bytes > LARGE_ROW_BYTES
-    branches = BRANCHES_OF_LARGE if large else BRANCHES
+    slots, branches = cache_rows(config, device.dtype)
     cache = KVCache(
-        layers=layers,
+        layers=config.num_layers + 1,  # the top query layer has keys and values too
         heads=config.num_attention_heads,
         head_dim=config.head_dim,
         context=config.max_position_embeddings,
-        slots=SLOTS_OF_LARGE if large else SLOTS,
+        slots=slots,
         branches=branches,
         dtype=device.dtype,
         device=device.place,

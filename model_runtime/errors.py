@@ -2,6 +2,7 @@
 
     RuntimeFailure            str() is one sentence for the user, without a word of their code
     ├── WeightsError          a model folder is missing, damaged or not what it says
+    ├── ConversionError       a checkpoint can't be made into a model folder
     └── BadPromptError        a request this model can't take
 
 Anything else that is raised is a bug.
@@ -16,6 +17,10 @@ class RuntimeFailure(Exception):  # noqa: N818 - a failure the user is told abou
 
 class WeightsError(RuntimeFailure):
     """The model can't be loaded: missing, truncated, wrong checksum, wrong shapes."""
+
+
+class ConversionError(RuntimeFailure):
+    """The checkpoint isn't one we know, is damaged, or the target can't be written."""
 
 
 class BadPromptError(RuntimeFailure):

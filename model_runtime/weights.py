@@ -1,8 +1,9 @@
 """From a model's name to a network ready to run, or one sentence saying why not.
 
-A model is a folder: config.json (shape, prompt format, size and sha256 of the other two),
-tokenizer.json and model.safetensors, its matrices float or INT8 with a scale a row. Everything is
-checked before it is used. It downloads nothing and reads no pickle. The engine calls load().
+A model is a folder: config.json (shape, prompt format, size and sha256 of the other files), a
+tokenizer, and one or more safetensors files, their matrices float, INT8 or INT4 with scales.
+Everything is checked before it is used. It downloads nothing and reads no pickle. The engine calls
+load(); conversion/ writes such folders.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from model_runtime import fit
 from model_runtime.errors import WeightsError
+from model_runtime.models import linear
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts import PromptFormat
-from model_runtime.quantization import dequantize_int8
+from model_runtime.quantization import Int4Matrix, Int8Matrix, Precision, QuantizedMatrix
 from model_runtime.tokenizer import Tokenizer
 
 EMBEDDED_NAME = "codegeex-nano"
@@ -31,7 +34,14 @@ EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "model.safetensors"
-# An INT8 matrix "x.weight" travels with its row scales as "x.weight.scale".
+WEIGHTS_SUFFIX = ".safetensors"
+# What config.json may call its tokenizer, and the files that make it up.
+CODEGEEX_13B = "codegeex-13b"
+TOKENIZERS = {
+    TOKENIZER_FILE: (TOKENIZER_FILE,),
+    CODEGEEX_13B: ("vocab.json", "merges.txt", "added_tokens.json"),
+}
+# A quantized matrix "x.weight", int8 or packed uint8, travels with its scales, "x.weight.scale".
 SCALE_SUFFIX = ".scale"
 
 
@@ -52,38 +62,90 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What config.json says. `files` maps a name to its size in bytes and sha256."""
+    """What config.json says. `files` maps a name to its size in bytes and sha256.
+
+    `tokenizer` is one of TOKENIZERS; `weights` names the files with tensors.
+    """
 
     name: str
     format: PromptFormat
     copies_first: bool
     config: CodeGeeXConfig
+    tokenizer: str
     files: Mapping[str, tuple[int, str]]
+
+    @property
+    def weights(self) -> list[str]:
+        return sorted(name for name in self.files if name.endswith(WEIGHTS_SUFFIX))
 
 
 def load(name: str, device: torch.device, dtype: torch.dtype) -> LoadedModel:
     """Load "codegeex-nano", which is part of the package, or a model folder by its path.
 
-    Raises WeightsError when a file is missing, truncated, altered, or doesn't fit the others.
+    Raises WeightsError when a file is missing, truncated, altered, or doesn't fit the others, and
+    FitError when the model doesn't fit into memory.
     """
-    folder = EMBEDDED_FOLDER if name == EMBEDDED_NAME else Path(name).expanduser()
-    if not folder.is_dir():
-        raise WeightsError(
-            f'There is no model folder {folder}; name one that exists or use "{EMBEDDED_NAME}".'
-        )
+    folder = _folder(name)
     description = read_description(folder)
-    for file in (TOKENIZER_FILE, WEIGHTS_FILE):
-        _verify(folder / file, *description.files[file])
-    tokenizer = _load_tokenizer(folder / TOKENIZER_FILE, description)
-    network = _load_network(folder / WEIGHTS_FILE, description.config)
+    if (stored := _stored_precision(folder, description)) is not None:
+        needs = fit.needs(description.config, dtype)
+        fit.check(description.name, stored, needs, fit.free_bytes(device))
+    verify(folder, description)
+    tokenizer = _load_tokenizer(folder, description)
+    network = _load_network(folder, description, device, dtype)
     return LoadedModel(
         name=description.name,
-        network=network.to(device=device, dtype=dtype),
+        network=network,
         tokenizer=tokenizer,
         format=description.format,
         config=description.config,
         copies_first=description.copies_first,
     )
+
+
+def load_network(folder: Path, device: torch.device, dtype: torch.dtype) -> CodeGeeX:
+    """The network alone; raises WeightsError as load() does."""
+    description = read_description(folder)
+    verify(folder, description)
+    return _load_network(folder, description, device, dtype)
+
+
+def verify(folder: Path, description: Description) -> None:
+    """Compare every file with its size and checksum. Raises WeightsError at the first damage."""
+    for file, (size, sha256) in description.files.items():
+        _verify(folder / file, size, sha256)
+
+
+def need(name: str, dtype: torch.dtype) -> fit.Need:
+    """What a model that load() accepts takes in memory."""
+    folder = _folder(name)
+    description = read_description(folder)
+    stored = _stored_precision(folder, description) or Precision.FLOAT16
+    return fit.need(description.config, stored, dtype)
+
+
+def _folder(name: str) -> Path:
+    folder = EMBEDDED_FOLDER if name == EMBEDDED_NAME else Path(name).expanduser()
+    if not folder.is_dir():
+        raise WeightsError(
+            f'There is no model folder {folder}; name one that exists or use "{EMBEDDED_NAME}".'
+        )
+    return folder
+
+
+def _stored_precision(folder: Path, description: Description) -> Precision | None:
+    """From the files' headers alone; None where one has none, which loading will explain."""
+    kinds = {"I8": Precision.INT8, "U8": Precision.INT4}
+    dtypes: set[str] = set()
+    try:
+        for name in description.weights:
+            with safe_open(folder / name, framework="pt") as file:
+                names = [key for key in file.keys() if ".layers." in key or ".topQuery" in key]  # noqa: SIM118
+                dtypes |= {str(file.get_slice(key).get_dtype()) for key in names}
+    except (OSError, SafetensorError):
+        return None
+    found = [kinds[dtype] for dtype in dtypes if dtype in kinds]
+    return found[0] if found else Precision.FLOAT16
 
 
 def read_description(folder: Path) -> Description:
@@ -96,10 +158,8 @@ def read_description(folder: Path) -> Description:
             format=PromptFormat(fields["prompt_format"]),
             copies_first=bool(fields["copies_first"]),
             config=_network_config(fields["network"]),
-            files={
-                file: (int(fields["files"][file]["bytes"]), str(fields["files"][file]["sha256"]))
-                for file in (TOKENIZER_FILE, WEIGHTS_FILE)
-            },
+            tokenizer=(tokenizer := str(fields.get("tokenizer", TOKENIZER_FILE))),
+            files=_files(fields["files"], tokenizer),
         )
     except FileNotFoundError as error:
         raise WeightsError(f"{folder} is no model folder: it has no {CONFIG_FILE}.") from error
@@ -109,6 +169,19 @@ def read_description(folder: Path) -> Description:
         raise WeightsError(f"{path} lacks the entry {error}.") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise WeightsError(f"{path} can't be understood: {error}.") from error
+
+
+def _files(fields: Mapping[str, Any], tokenizer: str) -> dict[str, tuple[int, str]]:
+    """The tokenizer's files and all with tensors; raises KeyError when one isn't listed."""
+    if tokenizer not in TOKENIZERS:
+        raise ValueError(f"{tokenizer!r} is no tokenizer")
+    tensors = [name for name in map(str, fields) if name.endswith(WEIGHTS_SUFFIX)] or [WEIGHTS_FILE]
+    if any(Path(name).name != name for name in tensors):
+        raise ValueError("a file lies outside the folder")
+    return {
+        file: (int(fields[file]["bytes"]), str(fields[file]["sha256"]))
+        for file in (*TOKENIZERS[tokenizer], *tensors)
+    }
 
 
 def _network_config(fields: Mapping[str, Any]) -> CodeGeeXConfig:
@@ -147,10 +220,14 @@ def _verify(path: Path, size: int, sha256: str) -> None:
         )
 
 
-def _load_tokenizer(path: Path, description: Description) -> Tokenizer:
+def _load_tokenizer(folder: Path, description: Description) -> Tokenizer:
+    path = folder / TOKENIZERS[description.tokenizer][0]
     try:
-        tokenizer = Tokenizer.from_json(path)
-    except (OSError, ValueError) as error:
+        if description.tokenizer == CODEGEEX_13B:
+            tokenizer = Tokenizer.codegeex_13b(folder)
+        else:
+            tokenizer = Tokenizer.from_json(path)
+    except (OSError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} can't be used: {error}.") from error
     rows = description.config.vocab_size
     if tokenizer.vocab_size > rows:
@@ -166,33 +243,61 @@ def _load_tokenizer(path: Path, description: Description) -> Tokenizer:
     return tokenizer
 
 
-def _load_network(path: Path, config: CodeGeeXConfig) -> CodeGeeX:
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is no safetensors file: {error}.") from error
-    with torch.device("meta"):
-        network = CodeGeeX(config)
-    parameters = _dequantized(path, tensors)
-    _check_shapes(path, network.state_dict(), parameters)
-    network.load_state_dict(parameters, assign=True)
-    return network.requires_grad_(False).eval()
-
-
-def _dequantized(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The float parameters: INT8 matrices times their row scales, the others as they are."""
+def _load_network(
+    folder: Path, description: Description, device: torch.device, dtype: torch.dtype
+) -> CodeGeeX:
+    tensors: dict[str, Tensor] = {}
+    for file in description.weights:
+        try:
+            tensors |= load_file(folder / file)
+        except SafetensorError as error:
+            raise WeightsError(f"{folder / file} is no safetensors file: {error}.") from error
+    network = blank_network(description.config)
+    wanted = network.state_dict()
+    matrices = _quantized(folder, tensors, wanted)
+    served = linear.worth_serving(network, matrices)
     parameters = {name: tensors[name] for name in tensors if not name.endswith(SCALE_SUFFIX)}
-    for name, tensor in parameters.items():
+    parameters |= {name: matrices[name].dequantized() for name in matrices.keys() - served.keys()}
+    check_shapes(folder, wanted, {**parameters, **served})
+    for name in served:
+        del parameters[name]
+    network.load_state_dict(parameters, assign=True, strict=False)
+    linear.replace(network, served, device, dtype)
+    return network.to(device=device, dtype=dtype).requires_grad_(False).eval()
+
+
+def blank_network(config: CodeGeeXConfig) -> CodeGeeX:
+    """The network without storage: shapes only."""
+    with torch.device("meta"):
+        return CodeGeeX(config)
+
+
+def _quantized(
+    path: Path, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> dict[str, QuantizedMatrix]:
+    """The INT8 and INT4 matrices with their scales, by the name of the matrix."""
+    matrices: dict[str, QuantizedMatrix] = {}
+    for name in sorted(tensors.keys() & wanted.keys()):
         scale = tensors.get(name + SCALE_SUFFIX)
         if scale is None:
             continue
-        if tensor.dtype != torch.int8 or tensor.dim() != 2 or scale.shape != tensor.shape[:1]:
-            raise WeightsError(f"{name} in {path} and its row scales don't match.")
-        parameters[name] = dequantize_int8(tensor, scale)
-    return parameters
+        try:
+            if scale.dim() == 1:
+                matrices[name] = Int8Matrix(tensors[name], scale)
+            else:
+                matrices[name] = Int4Matrix(tensors[name], scale, wanted[name].shape[-1])
+        except ValueError as error:
+            raise WeightsError(f"{name} in {path} and its scales don't match: {error}.") from error
+    return matrices
 
 
-def _check_shapes(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def check_shapes(
+    path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor | QuantizedMatrix]
+) -> None:
+    """Raises WeightsError unless `found` has just the wanted names, with their shapes, as floats.
+
+    Shapes are all it looks at: tensors on the meta device will do.
+    """
     if missing := sorted(wanted.keys() - found.keys()):
         raise WeightsError(f"{path} lacks {len(missing)} tensors, {missing[0]} among them.")
     if unknown := sorted(found.keys() - wanted.keys()):
@@ -200,8 +305,11 @@ def _check_shapes(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, 
             f"{path} has {len(unknown)} tensors this network doesn't have, {unknown[0]} among them."
         )
     for name, tensor in wanted.items():
-        if found[name].shape != tensor.shape or not found[name].is_floating_point():
+        other = found[name]
+        floats = not isinstance(other, Tensor) or other.is_floating_point()
+        if other.shape != tensor.shape or not floats:
+            kind = other.dtype if isinstance(other, Tensor) else "quantized"
             raise WeightsError(
-                f"{name} in {path} is {found[name].dtype} {list(found[name].shape)}; "
+                f"{name} in {path} is {kind} {list(other.shape)}; "
                 f"floats {list(tensor.shape)} are needed."
             )

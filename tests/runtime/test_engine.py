@@ -15,7 +15,8 @@ from torch import Tensor
 from model_runtime import logs
 from model_runtime.counters import Work
 from model_runtime.device import Device
-from model_runtime.engine import BRANCHES, Engine
+from model_runtime.engine import Engine
+from model_runtime.fit import BRANCHES
 from model_runtime.kv_cache import Rows
 from model_runtime.protocol import Chunk, Failure, Generate, Priority, Reason, Result
 from model_runtime.scheduler import Job, Scheduler

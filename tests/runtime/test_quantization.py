@@ -1,4 +1,4 @@
-"""INT8 against the published code bit for bit, and where the published code goes wrong."""
+"""INT8 and INT4 against the published code bit for bit, and where that code goes wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_runtime.quantization import dequantize_int8, quantize_int8
+from model_runtime.quantization import (
+    GROUP,
+    Int4Matrix,
+    dequantize_int8,
+    pack_int4,
+    quantize_int4,
+    quantize_int4_rows,
+    quantize_int8,
+    unpack_int4,
+)
 
 MATRICES = ["layer0.query", "layer0.h_to_4h", "layer1.dense", "layer2.4h_to_h"]
 MATRICES += ["top.query", "top.value", "rounding"]
@@ -60,3 +69,79 @@ def test_the_error_is_at_most_half_a_step() -> None:
 def test_only_float16_matrices(wrong: Tensor) -> None:
     with pytest.raises(ValueError, match="float16 matrix"):
         quantize_int8(wrong)
+
+
+# --- INT4 -------------------------------------------------------------------------------------
+
+
+def relative_error(found: Tensor, weight: Tensor) -> float:
+    return float((found.float() - weight.float()).norm() / weight.float().norm())
+
+
+def by_row(weight: Tensor) -> Tensor:
+    return dequantize_int8(*quantize_int4_rows(weight))
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_int4_of_a_row_is_the_published_one(goldens: Path, name: str) -> None:
+    vectors = load_file(goldens / "model/quant.safetensors")
+    codes, scale = quantize_int4_rows(vectors[f"{name}.weight_fp16"])
+    assert torch.equal(codes, vectors[f"{name}.int4.q"])
+    assert torch.equal(scale, vectors[f"{name}.int4.scale"])
+    assert torch.equal(pack_int4(codes).view(torch.int8), vectors[f"{name}.int4.packed"])
+    assert torch.equal(unpack_int4(pack_int4(codes)), codes)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_groups_are_never_worse_than_rows(goldens: Path, name: str) -> None:
+    """A matrix with more inputs than a group gains; the others have one group a row."""
+    weight = load_file(goldens / "model/quant.safetensors")[f"{name}.weight_fp16"]
+    found = relative_error(quantize_int4(weight).dequantized(), weight)
+    if weight.shape[1] > GROUP:
+        assert found < 0.9 * relative_error(by_row(weight), weight)
+    else:
+        assert torch.equal(quantize_int4(weight).dequantized(), by_row(weight))
+
+
+@pytest.mark.parametrize("outliers", [1, 4])
+def test_groups_keep_outlier_columns_to_themselves(outliers: int) -> None:
+    weight = torch.randn(256, 1024, generator=torch.Generator().manual_seed(outliers))
+    ordinary = torch.ones(1024, dtype=torch.bool)
+    ordinary[:: 1024 // outliers] = False
+    weight[:, ~ordinary] *= 30
+    weight = weight.half()
+    grouped, rows = quantize_int4(weight).dequantized(), by_row(weight)
+    assert 2 * relative_error(grouped, weight) < relative_error(rows, weight)
+
+
+def test_the_even_column_is_the_high_nibble() -> None:
+    codes = torch.tensor([[7, -7, -8, 0]], dtype=torch.int8)
+    assert pack_int4(codes).tolist() == [[0x79, 0x80]]
+    assert unpack_int4(pack_int4(codes)).tolist() == codes.tolist()
+
+
+def test_an_odd_number_of_columns_has_no_packing() -> None:
+    with pytest.raises(ValueError, match="3 columns are an odd number"):
+        pack_int4(torch.zeros((1, 3), dtype=torch.int8))
+
+
+@pytest.mark.parametrize("columns", [1, 63, 64, 65, 100, 256])
+def test_any_number_of_columns(columns: int) -> None:
+    weight = torch.randn(8, columns, generator=torch.Generator().manual_seed(columns)).half()
+    matrix = quantize_int4(weight)
+    assert matrix.shape == matrix.dequantized().shape == weight.shape
+    assert matrix.packed.shape == (8, -(-columns // 64) * 32)
+    step = matrix.scale.float().repeat_interleave(GROUP, dim=1)[:, :columns]
+    error = (matrix.dequantized().float() - weight.float()).abs()
+    assert (error <= 0.5 * step + weight.float().abs() / 512).all()
+
+
+@pytest.mark.parametrize(
+    ("packed", "scale", "columns"),
+    [((4, 32), (4, 2), 64), ((4, 32), (4, 1), 65), ((4, 32), (3, 1), 64), ((4, 31), (4, 1), 62)],
+)
+def test_int4_parts_that_do_not_match(
+    packed: tuple[int, int], scale: tuple[int, int], columns: int
+) -> None:
+    with pytest.raises(ValueError, match="one scale a group of 64"):
+        Int4Matrix(torch.zeros(packed, dtype=torch.uint8), torch.zeros(scale).half(), columns)

@@ -241,6 +241,29 @@ def test_an_unknown_prompt_format(folder: Path) -> None:
     check_refused(folder, "'poem' is not a valid PromptFormat")
 
 
+def test_an_unknown_tokenizer(folder: Path) -> None:
+    rewrite_config(folder, lambda fields: fields.update(tokenizer="codegeex-14b"))
+    check_refused(folder, "'codegeex-14b' is no tokenizer")
+
+
+def test_a_tokenizer_whose_files_are_not_listed(folder: Path) -> None:
+    rewrite_config(folder, lambda fields: fields.update(tokenizer="codegeex-13b"))
+    check_refused(folder, f"{CONFIG_FILE} lacks the entry 'vocab.json'")
+
+
+def test_weights_outside_the_folder(folder: Path) -> None:
+    rewrite_config(
+        folder, lambda fields: fields["files"].update({"../model.safetensors": {"bytes": 1}})
+    )
+    check_refused(folder, "a file lies outside the folder")
+
+
+@pytest.mark.parametrize("files", [[], [1], ["model.safetensors"], 5, None, {"x": 1}])
+def test_files_that_are_none(folder: Path, files: object) -> None:
+    rewrite_config(folder, lambda fields: fields.update(files=files))
+    check_refused(folder, CONFIG_FILE)
+
+
 def test_weights_that_are_no_safetensors(folder: Path) -> None:
     (folder / WEIGHTS_FILE).write_bytes(b"\x80\x04 a pickle, say")
     accept_files(folder)
@@ -271,7 +294,7 @@ def test_a_tensor_of_another_shape(folder: Path) -> None:
 def test_a_scale_of_another_shape(folder: Path) -> None:
     name = "transformer.layers.0.attention.key.weight.scale"
     rewrite_tensors(folder, lambda tensors: tensors.update({name: torch.ones(3).half()}))
-    check_refused(folder, r"layers.0.attention.key.weight in .* and its row scales don't match")
+    check_refused(folder, r"layers.0.attention.key.weight in .* and its scales don't match")
 
 
 def test_a_network_smaller_than_the_tokenizer(folder: Path) -> None:
