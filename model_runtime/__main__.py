@@ -1,6 +1,7 @@
-"""The command line `codegeex-runtime`: serve, status, stop, check, convert.
+"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench.
 
-It parses and prints; daemon.py serves, client.py asks, conversion/ converts. Exit codes: 0 done,
+It parses and prints; daemon.py serves, client.py asks, conversion/ converts,
+bench.py measures. Exit codes: 0 done,
 1 couldn't be done, 2 bad arguments or a bad checkpoint.
 """
 
@@ -21,6 +22,7 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.loading import DEFAULT_MODEL, INSTALL
 
 DEFAULT_IDLE_EXIT_S = 600.0
+RANDOM_MODEL = "random:codegeex-13b@2layers"
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -84,6 +86,10 @@ def _parser() -> Parser:
     converting.add_argument(
         "--heads", type=int, metavar="N", help="attention heads, where the checkpoint isn't 13B"
     )
+    measuring = _model_command(
+        commands, "bench", _bench, "measure a network with random weights, and the memory"
+    )
+    measuring.set_defaults(model=RANDOM_MODEL)
     return parser
 
 
@@ -175,6 +181,26 @@ def _convert(options: argparse.Namespace) -> int:
         print("\nInterrupted; nothing was written.", file=sys.stderr)
         return 1
     print(f"{target} is ready; set CODEGEEX_MODEL={target} to use it.")
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    try:
+        from model_runtime import bench
+        from model_runtime.device import choose
+
+        device = choose(options.device)
+        config = bench.sized(options.model, device)
+        print(device.reason)
+        for line in bench.table(config, bench.measure(config, device), bench.copy_speed(device)):
+            print(line, flush=True)
+    except (RuntimeFailure, ValueError) as error:
+        print(f"codegeex-runtime bench: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"Measuring needs {error.name}; run: {INSTALL}", file=sys.stderr)
+        return 1
     return 0
 
 

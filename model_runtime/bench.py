@@ -15,6 +15,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from model_runtime import fit
 from model_runtime.device import Device
 from model_runtime.kv_cache import Rows
 from model_runtime.models import linear
@@ -48,15 +49,24 @@ class Speed:
     read_bytes: int
 
 
-def sized(name: str) -> CodeGeeXConfig:
+def sized(name: str, device: Device) -> CodeGeeXConfig:
     """The shape of "random:codegeex-13b" or "random:codegeex-13b@2layers".
 
-    The layers are the blocks before the top query layer. Raises ValueError for another name.
+    The layers are the blocks before the top query layer. Raises ValueError for another name and
+    FitError for more layers than the device has memory for.
     """
     found = re.fullmatch(r"random:codegeex-13b(@(\d+)layers)?", name, re.ASCII)
     if found is None:
         raise ValueError(f'"{name}" is no random model; use random:codegeex-13b@2layers.')
-    return replace(CODEGEEX_13B, num_layers=int(found[2])) if found[2] else CODEGEEX_13B
+    config = replace(CODEGEEX_13B, num_layers=int(found[2])) if found[2] else CODEGEEX_13B
+    needed = fit.need(config, Precision.FLOAT16, device.dtype).total
+    free = fit.free_bytes(device.place)
+    if free is not None and needed > free:
+        raise fit.FitError(
+            f"{name} needs {needed / fit.GIB:.1f} GiB, and {free / fit.GIB:.1f} GiB are free; "
+            "name fewer layers, as in random:codegeex-13b@2layers."
+        )
+    return config
 
 
 @torch.inference_mode()
@@ -67,7 +77,7 @@ def measure(config: CodeGeeXConfig, device: Device) -> Iterator[Speed]:
         yield _speed(network, precision, device)
 
 
-def copy_bandwidth(device: Device) -> float:
+def copy_speed(device: Device) -> float:
     """Bytes a second that reading memory and writing it elsewhere moves, counted both ways."""
     source = torch.ones(COPIED_BYTES, dtype=torch.uint8, device=device.place)
     target = torch.empty_like(source)

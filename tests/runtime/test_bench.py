@@ -10,6 +10,7 @@ import torch
 from model_runtime import bench
 from model_runtime.bench import CODEGEEX_13B, Speed
 from model_runtime.device import Device
+from model_runtime.fit import FitError
 from model_runtime.models.codegeex import CodeGeeXConfig
 from model_runtime.models.linear import Int4Linear, Int8Linear
 from model_runtime.quantization import Precision
@@ -19,9 +20,14 @@ SMALL = CodeGeeXConfig(64, 2, 2, 128, 64)
 
 
 def test_names() -> None:
-    assert bench.sized("random:codegeex-13b") == CODEGEEX_13B
-    short = bench.sized("random:codegeex-13b@2layers")
+    short = bench.sized("random:codegeex-13b@2layers", CPU)
     assert (short.num_layers, short.hidden_size) == (2, 5120)
+    assert CODEGEEX_13B.num_layers == 39
+
+
+def test_more_layers_than_fit_are_refused() -> None:
+    with pytest.raises(FitError, match="name fewer layers"):
+        bench.sized("random:codegeex-13b@2000layers", CPU)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +35,7 @@ def test_names() -> None:
 )
 def test_other_names(name: str) -> None:
     with pytest.raises(ValueError, match="is no random model; use random:codegeex-13b@2layers"):
-        bench.sized(name)
+        bench.sized(name, CPU)
 
 
 @pytest.mark.parametrize(
