@@ -8,8 +8,6 @@
     │   ├── InvalidParamsError  -32602
     │   └── UninitializedError  -32002  before initialize
     ├── CancelledRequestError   -32800  the client asked for it, or the server shut down
-    ├── ContentModifiedError    -32801  the document moved on and the answer is worth nothing
-    ├── RequestFailedError      -32803  understood, tried, could not be done
     └── InternalError           -32603  our fault; the log tells more
 
     ClientRefusedError          the other way round: the editor answered our request with an error
@@ -54,14 +52,6 @@ class UninitializedError(MessageError):
 
 class CancelledRequestError(LspError):
     code = -32800
-
-
-class ContentModifiedError(LspError):
-    code = -32801
-
-
-class RequestFailedError(LspError):
-    code = -32803
 
 
 class InternalError(LspError):

@@ -10,13 +10,12 @@ import importlib.metadata
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from model_runtime.errors import RuntimeFailure
 from model_runtime.loading import INSTALL
+from model_runtime.system_memory import free_memory
 
 PACKAGES = ("torch", "tokenizers", "safetensors")
-MEMORY = Path("/proc/meminfo")
 # torch with the embedded model holds 320 MiB; below twice that the machine starts to swap.
 WANTED_MEMORY_BYTES = 640 * 2**20
 
@@ -50,15 +49,11 @@ def _package(name: str) -> Finding:
 
 
 def _memory() -> Finding:
-    """What can be had without swapping, where the system tells it."""
-    try:
-        lines = MEMORY.read_text(encoding="ascii").splitlines()
-        available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
+    free = free_memory()
+    if free is None:
         return Finding("memory", "not known on this system")
-    found = f"{available / 2**20:.1f} GiB free"
-    short = available * 1024 < WANTED_MEMORY_BYTES
-    return Finding("memory", found, "close other programs" if short else "")
+    advice = "close other programs" if free < WANTED_MEMORY_BYTES else ""
+    return Finding("memory", f"{free / 2**30:.1f} GiB free", advice)
 
 
 def _device_and_model(model: str, device: str) -> Iterator[Finding]:

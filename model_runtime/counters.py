@@ -6,11 +6,9 @@ its own, so no lock is needed.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from model_runtime.protocol import Failure, Result
@@ -102,15 +100,6 @@ class Answers:
             "requests": dict(self.outcomes),
             "latency_ms": {"p50": _quantile(ordered, 0.5), "p95": _quantile(ordered, 0.95)},
         }
-
-
-def resident_bytes() -> int | None:
-    """The memory this process holds, where the system tells it in /proc."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _ratio(part: float, whole: float) -> float | None:

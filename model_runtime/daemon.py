@@ -22,7 +22,7 @@ import filelock
 
 from model_runtime import __version__, endpoint, logs
 from model_runtime.connection import Connection
-from model_runtime.counters import Answers, Work, resident_bytes
+from model_runtime.counters import Answers, Work
 from model_runtime.endpoint import Endpoint, Meeting
 from model_runtime.loading import announce, load_engine, why_not_loaded
 from model_runtime.logs import LOG
@@ -38,6 +38,7 @@ from model_runtime.protocol import (
     Welcome,
 )
 from model_runtime.scheduler import Job, Scheduler
+from model_runtime.system_memory import resident_bytes
 
 # Once the daemon ends a running step gets so long to finish.
 LAST_STEP_S = 5.0

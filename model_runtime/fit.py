@@ -7,7 +7,6 @@ before loading, the engine sizes its KV cache here, `check` shows the numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -15,8 +14,8 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.models.codegeex import CodeGeeXConfig
 from model_runtime.models.linear import FEWEST_WORTH_QUANTIZED
 from model_runtime.quantization import GROUP, Precision
+from model_runtime.system_memory import free_memory
 
-MEMORY = Path("/proc/meminfo")
 GIB = 2**30
 
 # Rows of the KV cache: slots keep one document each, branches hold the candidates of one request.
@@ -111,15 +110,6 @@ def free_bytes(place: torch.device) -> int | None:
     if place.type == "cuda":
         return torch.cuda.mem_get_info(place)[0]
     return free_memory()
-
-
-def free_memory() -> int | None:
-    """The main memory that can be had without swapping, None where the system doesn't tell."""
-    try:
-        lines = MEMORY.read_text(encoding="ascii").splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvail"))
-    except (OSError, StopIteration, ValueError):
-        return None
 
 
 def _linear_bytes(config: CodeGeeXConfig, count: int, stored: Precision, dtype: torch.dtype) -> int:

@@ -20,7 +20,7 @@ if __name__ == "__main__":
 from lsprotocol import types
 
 from codegeex_lsp import logs, transport
-from codegeex_lsp.errors import ContentModifiedError
+from codegeex_lsp.errors import InvalidParamsError
 from codegeex_lsp.lsp_server import HardenedServer
 
 USER_CODE = "my_own_code"
@@ -171,7 +171,7 @@ def register_bad(server: HardenedServer) -> None:
 
     @server.feature("echo/refuse")
     async def refuse(params: Any) -> None:
-        raise ContentModifiedError("The document moved on.")
+        raise InvalidParamsError("The document moved on.")
 
     @server.feature("echo/unsendable")
     def unsendable(params: Any) -> Any:

@@ -192,7 +192,7 @@ async def test_a_result_that_cannot_be_sent_is_an_internal_error(params: str) ->
 
 
 async def test_an_error_of_the_tree_is_sent_as_it_is() -> None:
-    await check("echo/refuse", None, -32801, "The document moved on.")
+    await check("echo/refuse", None, -32602, "The document moved on.")
 
 
 # --- cancellation -------------------------------------------------------------------------------

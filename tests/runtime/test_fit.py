@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_runtime import fit, weights
+from model_runtime import fit, system_memory, weights
 from model_runtime.fit import GIB, FitError, Need
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.quantization import Precision
@@ -105,7 +105,7 @@ def test_what_is_refused(stored: str, free: int, sentence: str) -> None:
 def meminfo(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file = path / "meminfo"
     file.write_text(text, encoding="ascii")
-    monkeypatch.setattr(fit, "MEMORY", file)
+    monkeypatch.setattr(system_memory, "MEMORY", file)
 
 
 def test_loading_asks_before_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,5 +120,5 @@ def test_a_system_that_does_not_tell(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meminfo(tmp_path, text, monkeypatch)
-    assert fit.free_memory() is None
+    assert system_memory.free_memory() is None
     assert weights.load("codegeex-nano", CPU, torch.float32).name == "codegeex-nano"
