@@ -6,6 +6,7 @@ Each command imports what it needs itself: `serve` must be quick, `complete` nee
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -57,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         return 130  # what a shell makes of SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has enough of it, like `head`; Python would flush it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _run(options: argparse.Namespace) -> int:

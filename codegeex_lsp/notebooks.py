@@ -1,13 +1,15 @@
 """Which cells make up which open notebook, in order. Their texts are documents like any other.
 
-Plain like documents.py: no lsprotocol. Fed by the protocol; read where the cells before a cell are
-wanted as context.
+Plain like documents.py: no lsprotocol. Fed by the protocol; the session puts the cells above a cell
+before its text, since a model should see what the notebook has defined so far.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from codegeex_lsp.documents import Position, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,21 @@ class Cell:
 
     uri: str
     is_code: bool
+
+
+def below(
+    above: Sequence[Snapshot], snapshot: Snapshot, position: Position
+) -> tuple[Snapshot, Position]:
+    """One text of `above` and then `snapshot`, and where `position` lies in it."""
+    lines = [line for cell in above for line in _ended(cell.lines)]
+    size = sum(map(len, lines)) + snapshot.size
+    whole = replace(snapshot, lines=[*lines, *snapshot.lines], size=size)
+    return whole, Position(len(lines) + position.line, position.column)
+
+
+def _ended(lines: Sequence[str]) -> list[str]:
+    """The lines of a whole cell, the last one with an ending too."""
+    return [*lines[:-1], lines[-1] + "\n"]
 
 
 @dataclass(frozen=True, slots=True)

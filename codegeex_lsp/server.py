@@ -42,10 +42,16 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
 
 PARAMS_TYPES = {why.METHOD: why.WhyParams}
 
+NOTEBOOKS = types.NotebookDocumentSyncOptions(
+    [types.NotebookDocumentFilterWithNotebook(notebook="*")]
+)
+
 
 def build() -> HardenedServer:
     """The server, ready for a transport."""
-    server = HardenedServer("codegeex-lsp", __version__, params_types=PARAMS_TYPES)
+    server = HardenedServer(
+        "codegeex-lsp", __version__, params_types=PARAMS_TYPES, notebooks=NOTEBOOKS
+    )
     session = Session(server)
     for method, (handler, options) in HANDLERS.items():
         server.feature(method, options)(_with_session(handler, session))

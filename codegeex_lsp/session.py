@@ -14,7 +14,9 @@ from typing import Any
 
 from lsprotocol import types
 
+from codegeex_lsp import notebooks
 from codegeex_lsp.completer import Completer
+from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.errors import ClientRefusedError
 from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
 from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
@@ -105,7 +107,16 @@ class Session:
         self._activity = None
         self.runtime.report(self.completer.activity())
 
-    # --- documents --------------------------------------------------------------------------------
+    # --- documents and notebooks ----------------------------------------------------------------
+
+    def with_cells_above(self, snapshot: Snapshot, position: Position) -> tuple[Snapshot, Position]:
+        """For a cell of a notebook: its text below the code above it, and the position there."""
+        notebook = self.server.notebooks.containing(snapshot.uri)
+        if notebook is None:
+            return snapshot, position
+        cells = (cell for cell in notebook.before(snapshot.uri) if cell.is_code)
+        above = (self.server.documents.snapshot(cell.uri) for cell in cells)
+        return notebooks.below([cell for cell in above if cell], snapshot, position)
 
     def _on_document(self, event: DocumentEvent) -> None:
         if event.kind is DocumentEventKind.CHANGED:

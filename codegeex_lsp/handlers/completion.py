@@ -14,7 +14,8 @@ async def handle(session: Session, params: types.CompletionParams) -> types.Comp
         return types.CompletionList(is_incomplete=False, items=[])
     encoding = session.server.encoding
     cursor = convert.position(params.position, snapshot, encoding)
-    answer = await session.completer.complete(snapshot, cursor, invoked=False)
+    whole, position = session.with_cells_above(snapshot, cursor)
+    answer = await session.completer.complete(whole, position, invoked=False, document=snapshot)
     session.answered()
     replacements = [
         convert.Replacement(suggestion.text, cursor, cursor) for suggestion in answer.suggestions

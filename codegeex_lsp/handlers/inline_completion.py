@@ -36,9 +36,10 @@ async def handle(
     encoding = session.server.encoding
     cursor = convert.position(params.position, snapshot, encoding)
     place = _place(snapshot, cursor, params.context.selected_completion_info, session)
+    whole, position = session.with_cells_above(place.snapshot, place.position)
     answer = await session.completer.complete(
-        place.snapshot,
-        place.position,
+        whole,
+        position,
         invoked=params.context.trigger_kind == INVOKED,
         document=snapshot,
     )

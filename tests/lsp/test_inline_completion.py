@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from editor import Editor
+from editor import INLINE, Editor
 from fake_runtime import FakeRuntime, candidates
 from wire import Json, change_at
 
@@ -103,6 +103,30 @@ def test_the_models_own_limit_hides_what_nobody_asked_for(
     fake.answer = lambda request: candidates("sure()", logprob=-0.5)  # 0.61
     editor.configure({"codegeex": {}})
     assert editor.file("w = ‸", name="w.py").texts() == ["sure()"]
+
+
+def test_a_cell_of_a_notebook_knows_the_code_above_it(fake: FakeRuntime, editors: Editors) -> None:
+    editor = editors()
+    synchronized = {"notebookDocument": {"synchronization": {}}}
+    offered = editor.begin({**INLINE, **synchronized})
+    assert offered["notebookDocumentSync"]["notebookSelector"]
+    editor.ready()
+    texts = {"cell:1": "import os", "cell:2": "Some prose", "cell:3": "x = 1\ny = ", "cell:4": "z"}
+    kinds = {"cell:2": 1}
+    cells = [{"kind": kinds.get(uri, 2), "document": uri} for uri in texts]
+    documents = [
+        {"uri": uri, "languageId": "python", "version": 1, "text": text}
+        for uri, text in texts.items()
+    ]
+    book = {"uri": "file:///n.ipynb", "notebookType": "jupyter", "version": 1, "cells": cells}
+    opened = {"notebookDocument": book, "cellTextDocuments": documents}
+    editor.notify("notebookDocument/didOpen", opened)
+    place = {"line": 1, "character": 4}
+    asked = {"textDocument": {"uri": "cell:3"}, "position": place, "context": {"triggerKind": 2}}
+    found = editor.call("textDocument/inlineCompletion", asked)["items"]
+    assert found == [insertion("answer()", 1, 4)]
+    assert fake.requests[0].prefix == "import os\nx = 1\ny = "
+    assert fake.requests[0].suffix == ""
 
 
 # --- cancelled, superseded, moved on ------------------------------------------------------------
