@@ -19,11 +19,10 @@ from typing import Any, NoReturn
 from model_runtime import __version__, check, client, daemon, endpoint
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import DEFAULT_MODEL, INSTALL
+from model_runtime.loading import DEFAULT_MODEL, DEVICES, INSTALL, keep_plugins_out
 
 DEFAULT_IDLE_EXIT_S = 600.0
 RANDOM_MODEL = "random:codegeex-13b@2layers"
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class Parser(argparse.ArgumentParser):
@@ -159,7 +158,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     target = options.target.expanduser().absolute()
     try:
         from model_runtime.conversion import convert
@@ -185,7 +184,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     try:
         from model_runtime import bench
         from model_runtime.device import choose

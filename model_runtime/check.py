@@ -7,12 +7,11 @@ importing torch. It serves nobody.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import INSTALL
+from model_runtime.loading import INSTALL, keep_plugins_out
 from model_runtime.system_memory import free_memory
 
 PACKAGES = ("torch", "tokenizers", "safetensors")
@@ -57,7 +56,7 @@ def _memory() -> Finding:
 
 
 def _device_and_model(model: str, device: str) -> Iterator[Finding]:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     try:
         from model_runtime import device as devices
         from model_runtime import fit, weights

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from model_runtime.engine import Engine
 
 DEFAULT_MODEL = "codegeex-nano"
+DEVICES = ("auto", "cpu", "cuda", "npu")
 EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
 CHARS_PER_TOKEN = 4
 USUAL_CONTEXT_CHARS = 8192
@@ -38,8 +39,7 @@ def load_engine(
     work: Work,
 ) -> Engine:
     """An engine that has run its first token. Raises RuntimeFailure, ImportError, MemoryError."""
-    # Otherwise torch imports every device plugin that is installed, whatever it does.
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     from model_runtime import weights
     from model_runtime.device import choose
     from model_runtime.engine import Engine
@@ -50,6 +50,12 @@ def load_engine(
     engine = Engine(loaded, chosen, scheduler, emit, work)
     engine.warm_up()
     return engine
+
+
+def keep_plugins_out() -> None:
+    """Before torch is imported, which otherwise imports every device plugin that is installed: a
+    torch_npu without its CANN libraries makes that fail. device/npu.py imports it when wanted."""
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
 
 
 def why_not_loaded(error: Exception) -> str:
