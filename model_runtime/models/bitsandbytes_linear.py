@@ -1,7 +1,8 @@
 """Linear layers of bitsandbytes: NF4 in 4 bits and LLM.int8 in 8. They save memory, not time.
 
-The library is imported with the first layer, which takes 2 s. Measured here on one core, ms a
-product of one position with 5120 x 5120 and the error of the product: see README.
+The library is imported with the first layer, which takes 2 s. Measured on one core with
+AVX512-VNNI, 5120 x 5120, ms a product of 1 | 16 | 128 positions, and the error of the product:
+float32 6.5 | 20 | 45, LLM.int8 3.5 | 3.6 | 11 and 1.2 %, NF4 1.7 | 22 | 126 and 9.2 %.
 """
 
 from __future__ import annotations
