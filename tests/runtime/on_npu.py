@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def leaks() -> str:
     return ""
 
 
+def checked(device: Device) -> dict[str, list[object]]:
+    """What scripts/npu_check.py finds, on matrices small enough for here."""
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts/npu_check.py"))
+    checks = script["checks"]
+    checks.__globals__.update(WIDTH=256, COPIED_BYTES=2**20)
+    return {name: [told, right] for name, told, right in checks(device)}
+
+
 if __name__ == "__main__":
     loading.keep_plugins_out()
     torch.set_num_threads(1)
@@ -65,6 +74,7 @@ if __name__ == "__main__":
                 "waits": module.waits,
                 "free": fit.free_bytes(found.place),
                 "leak": leaks(),
+                "checked": checked(found),
             }
         )
     )
