@@ -259,6 +259,7 @@ class Daemon:
             "pid": os.getpid(),
             "version": __version__,
             "model": self._options.model,
+            "quantize": self._options.quantize,
             "device": self._device,
             "state": str(self._state.state),
             "message": self._state.message,
