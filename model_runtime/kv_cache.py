@@ -22,23 +22,66 @@ WORTHWHILE_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """B neighbouring rows: a view of keys and of values a layer, [B, heads, context, head_dim]."""
+    """B rows: a view of keys and of values a layer, [R, heads, context, head_dim].
+
+    Without `index` the rows are those of the views, B = R. With it, int64 [B] on their device, they
+    are the R rows it names, in its order: reading them copies, about what reading them costs.
+    """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+    index: Tensor | None = None
 
     @property
     def context(self) -> int:
         """How many positions fit."""
         return self.keys[0].shape[2]
 
-    def write(self, layer: int, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store [B, heads, T, head_dim] at `start`; return views of everything up to its end."""
+
+class Span:
+    """Where one token or more a row go, the same positions in each: `start` and those after it.
+
+    The rows must be neighbours, without an index.
+    """
+
+    def __init__(self, rows: Rows, start: int) -> None:
+        self._rows = rows
+        self._start = start
+
+    def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Store [B, heads, T, head_dim]; return views of everything up to their end."""
         length = key.shape[2]
-        keys, values = self.keys[layer], self.values[layer]
-        keys.narrow(2, start, length).copy_(key)
-        values.narrow(2, start, length).copy_(value)
-        return keys.narrow(2, 0, start + length), values.narrow(2, 0, start + length)
+        keys, values = self._rows.keys[layer], self._rows.values[layer]
+        keys.narrow(2, self._start, length).copy_(key)
+        values.narrow(2, self._start, length).copy_(value)
+        end = self._start + length
+        return keys.narrow(2, 0, end), values.narrow(2, 0, end)
+
+
+class Points:
+    """Where one token a row goes, each at its own of `positions` [B], int64 on the device.
+
+    `visible` positions of each row are read. No value of a tensor is looked at.
+    """
+
+    def __init__(self, rows: Rows, positions: Tensor, visible: int) -> None:
+        self._rows = rows
+        self._positions = positions
+        self._visible = visible
+        self._row_numbers = rows.index
+        if rows.index is None:
+            self._row_numbers = torch.arange(len(positions), device=positions.device)
+
+    def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Store [B, heads, 1, head_dim]; return the first `visible` positions of each row."""
+        return self._store(self._rows.keys[layer], key), self._store(
+            self._rows.values[layer], value
+        )
+
+    def _store(self, storage: Tensor, new: Tensor) -> Tensor:
+        storage[self._row_numbers, :, self._positions] = new.squeeze(2).to(storage.dtype)
+        seen = storage.narrow(2, 0, self._visible)
+        return seen if self._rows.index is None else seen.index_select(0, self._rows.index)
 
 
 @dataclass(slots=True, eq=False)
