@@ -67,24 +67,35 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, states: Tensor, cached: Cached) -> Tensor:
         """queries [B, Q, H] attend to states [B, T, H] and all cached before; gives [B, Q, H]."""
-        keys, values = cached.place.write(
+        runs = cached.place.write(
             cached.layer, self._by_head(self.key(states)), self._by_head(self.value(states))
         )
         # Keys and values may be kept in fewer bits; to widen them all would cost more than
         # to narrow the queries.
-        mixed = F.scaled_dot_product_attention(
-            self._by_head(self.query(queries)).to(keys.dtype),
-            keys,
-            values,
-            attn_mask=cached.mask,
-            is_causal=cached.causal,
-        )
+        asking = self._by_head(self.query(queries)).to(runs[0][0].dtype)
+        mixed = _attend(asking, runs, cached)
         out: Tensor = self.dense(mixed.transpose(1, 2).flatten(2).to(states.dtype))
         return out
 
     def _by_head(self, x: Tensor) -> Tensor:
         """[B, T, H] to [B, heads, T, head_dim]"""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+def _attend(queries: Tensor, runs: list[tuple[Tensor, Tensor]], cached: Cached) -> Tensor:
+    """[B, heads, Q, head_dim] from B rows; rows that lie apart run by run, each with its mask."""
+    if len(runs) == 1:
+        ((keys, values),) = runs
+        return F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=cached.mask, is_causal=cached.causal
+        )
+    mixed, first = [], 0
+    for keys, values in runs:
+        part = slice(first, first + len(keys))
+        mask = None if cached.mask is None else cached.mask[part]
+        mixed.append(F.scaled_dot_product_attention(queries[part], keys, values, attn_mask=mask))
+        first += len(keys)
+    return torch.cat(mixed)
 
 
 class FeedForward(nn.Module):
