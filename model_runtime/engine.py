@@ -21,7 +21,7 @@ from model_runtime import logs
 from model_runtime.counters import Work
 from model_runtime.device import Device
 from model_runtime.errors import RuntimeFailure
-from model_runtime.fit import cache_rows
+from model_runtime.fit import cache_rows, kv_dtype
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.protocol import Chunk, Failure, Reason, Result
@@ -237,7 +237,8 @@ def _reason(error: Exception) -> Reason:
 
 def _cache(model: LoadedModel, device: Device) -> KVCache:
     config = model.config
-    slots, branches = cache_rows(config, device.dtype)
+    dtype = kv_dtype(config, device.dtype, device.place)
+    slots, branches = cache_rows(config, dtype)
     return KVCache(
         layers=config.num_layers + 1,  # the top query layer has keys and values too
         heads=config.num_attention_heads,
@@ -245,6 +246,6 @@ def _cache(model: LoadedModel, device: Device) -> KVCache:
         context=config.max_position_embeddings,
         slots=slots,
         branches=branches,
-        dtype=device.dtype,
+        dtype=dtype,
         device=device.place,
     )
