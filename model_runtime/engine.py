@@ -76,6 +76,7 @@ class Engine:
         self._part()
         if not self._admit():
             return False
+        self._part()  # a copy needs no turn
         active = self._active()
         self._prefill(active)
         self._part()
