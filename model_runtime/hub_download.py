@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 import shutil
 import threading
 import time
@@ -48,6 +49,7 @@ SUFFIXES = (".safetensors", ".json", ".model", ".jinja")
 NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
 # The same weights once more, under the publisher's own names.
 DOUBLES = "consolidated"
+SHA256 = re.compile("[0-9a-f]{64}")  # it becomes a file's name
 FILES_AT_ONCE = 4
 # Of a line that brings nothing: how often it is tried, after what pause, how long each time.
 TRIES = 4
@@ -203,7 +205,8 @@ def _receive(url: str, file: File, stream: BinaryIO, tally: _Tally) -> None:
             with get_session().stream("GET", url, headers=headers, timeout=PATIENCE_S) as response:
                 hf_raise_for_status(response)
                 if begin and response.status_code != HTTPStatus.PARTIAL_CONTENT:
-                    stream.truncate(0)
+                    stream.seek(0)
+                    stream.truncate()
                     tally.add(-begin)
                 for chunk in response.iter_raw():
                     stream.write(chunk)
@@ -244,7 +247,8 @@ def _wanted(path: str) -> bool:
 
 
 def _file(entry: RepoFile) -> File:
-    return File(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else "")
+    sha256 = entry.lfs.sha256 if entry.lfs else ""
+    return File(entry.path, entry.size, sha256 if SHA256.fullmatch(sha256) else "")
 
 
 def _check_space(plan: Plan) -> None:

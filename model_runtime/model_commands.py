@@ -46,7 +46,7 @@ def add_to(commands: Any) -> None:
         verb.add_argument("model", metavar="NAME")
     for verb in (listing, showing, removing):
         verb.add_argument("--used", default="", metavar="NAME", help="the model that editors use")
-    for verb in (listing, showing, pulling):
+    for verb in (listing, showing, pulling, finding):
         verb.add_argument("--json", action="store_true", help="for programs")
     for verb in (pulling, removing):
         verb.add_argument("--yes", action="store_true", help="don't ask")
@@ -229,7 +229,12 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _path(options: argparse.Namespace) -> int:
-    print(hub_cache.folder_of(options.model))
+    folder = hub_cache.folder_of(options.model)
+    model = catalogue.models().get(options.model.lower())
+    if options.json:
+        print(json.dumps({"name": model.name if model else "", "folder": str(folder)}))
+    else:
+        print(folder)
     return 0
 
 

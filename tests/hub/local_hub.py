@@ -33,6 +33,7 @@ class LocalHub:
     revisions: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
     cut: dict[str, int] = field(default_factory=dict)
     false: dict[str, bytes] = field(default_factory=dict)
+    ranges: bool = True
     gated: set[str] = field(default_factory=set)
     held: threading.Event = field(default_factory=threading.Event)
     hold: set[str] = field(default_factory=set)
@@ -118,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, files: dict[str, bytes], found: re.Match[str], body: bool) -> None:
         name = found["name"]
         data = files[name]
-        asked = RANGE.fullmatch(self.headers.get("Range", ""))
+        asked = RANGE.fullmatch(self.headers.get("Range", "") if self.hub.ranges else "")
         start = int(asked[1]) if asked else 0
         self.hub.asked.append((self.command, name, start))
         etag = _sha256(data) if len(data) > LARGE else _git_sha1(data)

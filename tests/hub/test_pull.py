@@ -151,6 +151,16 @@ def test_a_line_that_breaks_once_is_taken_up_at_the_same_byte(user: Path, hub: L
     assert state(user) == "installed"
 
 
+def test_a_mirror_that_knows_no_ranges_sends_all_again(user: Path, hub: LocalHub) -> None:
+    hub.ranges = False
+    hub.cut = Once({SHARDS[0]: 1_000_000})
+    done = pull("--json", "--yes")
+    assert done.returncode == 0
+    counts = [json.loads(line).get("done", 0) for line in done.stdout.splitlines()]
+    assert max(counts) == counts[-2] == json.loads(done.stdout.splitlines()[0])["size"]
+    assert state(user) == "installed"
+
+
 class Once(dict[str, int]):
     """Cuts each line once."""
 
