@@ -46,7 +46,7 @@ class LocalHub:
             pass
 
         Handler.hub = hub
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
@@ -63,6 +63,11 @@ class LocalHub:
     def fetched(self, name: str) -> list[int]:
         """From which byte on a file was asked for, each time."""
         return [start for method, path, start in self.asked if (method, path) == ("GET", name)]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_about: Any) -> None:
+        """A client that was killed hung up."""
 
 
 class _Handler(BaseHTTPRequestHandler):
