@@ -8,30 +8,21 @@ the file enters the cache when its checksum is the hub's. Safetensors only; a pi
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import httpx2
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
@@ -44,6 +35,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from model_runtime import hub_cache
 from model_runtime.catalogue import Model
 from model_runtime.errors import HubError
+from model_runtime.hub_errors import MAKE_ROOM, explained, no_hub
 
 SUFFIXES = (".safetensors", ".json", ".model", ".jinja")
 NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
@@ -55,7 +47,6 @@ FILES_AT_ONCE = 4
 TRIES = 4
 PAUSE_S = 1.0
 PATIENCE_S = 30.0
-MAKE_ROOM = "free some, or set HF_HUB_CACHE to a folder on another disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +84,7 @@ def plan(model: Model, revision: str = "") -> Plan:
     """
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     wanted = revision or model.revision or constants.DEFAULT_REVISION
-    with _explained(model, wanted):
+    with explained(model, wanted):
         commit, listed = _listing(model.hub, wanted)
     files = [entry for entry in listed if _wanted(entry.path)]
     if not any(entry.path.endswith(".safetensors") for entry in files):
@@ -111,7 +102,7 @@ def fetch(plan: Plan, report: Callable[[int], object]) -> Path:
     it ends early stays for the next time. Raises HubError, and KeyboardInterrupt as it comes.
     """
     _check_space(plan)
-    with _explained(plan.model, plan.commit):
+    with explained(plan.model, plan.commit):
         tally = _Tally(plan.size - plan.missing, report)
         with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
             large = [file for file in plan.files if file.sha256]
@@ -164,9 +155,7 @@ def _listing(hub: str, revision: str) -> tuple[str, list[RepoFile]]:
         commit = api.model_info(hub, revision=revision).sha or ""
         entries = list(api.list_repo_tree(hub, recursive=True, revision=commit))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HubError(
-            f"{constants.ENDPOINT} doesn't answer as a model hub does; see HF_ENDPOINT."
-        ) from error
+        raise no_hub() from error
     return commit, [entry for entry in entries if isinstance(entry, RepoFile)]
 
 
@@ -248,7 +237,9 @@ def _wanted(path: str) -> bool:
 
 def _file(entry: RepoFile) -> File:
     sha256 = entry.lfs.sha256 if entry.lfs else ""
-    return File(entry.path, entry.size, sha256 if SHA256.fullmatch(sha256) else "")
+    if sha256 and not SHA256.fullmatch(sha256):
+        raise no_hub()
+    return File(entry.path, entry.size, sha256)
 
 
 def _check_space(plan: Plan) -> None:
@@ -258,44 +249,3 @@ def _check_space(plan: Plan) -> None:
         raise HubError(
             f"There is no room for {plan.missing / 1e9:.1f} GB more in {folder}; {MAKE_ROOM}."
         )
-
-
-@contextmanager
-def _explained(model: Model, revision: str) -> Iterator[None]:
-    """Make one sentence of what can go wrong between here and the hub."""
-    endpoint = constants.ENDPOINT
-    again = f"run: codegeex-lsp models pull {model.name}"
-    try:
-        yield
-    except OfflineModeIsEnabled as error:
-        problem = f"HF_HUB_OFFLINE is set, so nothing is fetched; unset it and {again}"
-        raise HubError(problem) from error
-    except GatedRepoError as error:
-        raise HubError(
-            f"Accept the licence ({model.licence}) at {endpoint}/{model.hub}, set HF_TOKEN to a "
-            f"token of yours and {again}"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise HubError(f"{model.hub} has no revision {revision} at {endpoint}.") from error
-    except RepositoryNotFoundError as error:
-        raise HubError(
-            f"The hub at {endpoint} has no {model.hub}, or not for you; it may need HF_TOKEN."
-        ) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise HubError(
-            f"The hub at {endpoint} answered with status {status}; later, {again}"
-        ) from error
-    except httpx2.HTTPError as error:
-        raise HubError(
-            f"The hub at {endpoint} can't be reached or the line broke; what came is kept, and "
-            f"with a network {again}"
-        ) from error
-    except Timeout as error:
-        raise HubError(f"{model.name} is being fetched by another process.") from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise HubError(f"The disk is full; {MAKE_ROOM} and {again}") from error
-        raise HubError(
-            f"{model.name} can't be fetched: {error.strerror or 'the line broke'}; {again}"
-        ) from error

@@ -26,27 +26,27 @@ RANGE = re.compile(r"bytes=(\d+)-")
 
 @dataclass
 class LocalHub:
-    """`repositories` maps ids to files. `cut` maps a file to bytes after which the line breaks,
-    `false` to other contents than announced."""
+    """What it has, and how it misbehaves."""
 
-    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)  # files by id
     revisions: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
-    cut: dict[str, int] = field(default_factory=dict)
-    false: dict[str, bytes] = field(default_factory=dict)
-    ranges: bool = True
-    gated: set[str] = field(default_factory=set)
+    token: str = ""  # has to be sent
+    gated: set[str] = field(default_factory=set)  # ids whose licence has to be accepted
+
+    cut: dict[str, int] = field(default_factory=dict)  # after so many bytes the line breaks
+    false: dict[str, bytes] = field(default_factory=dict)  # other contents than announced
+    checksums: dict[str, str] = field(default_factory=dict)  # others than the contents'
+    hold: set[str] = field(default_factory=set)  # files that stop half-way until `held` is set
     held: threading.Event = field(default_factory=threading.Event)
-    hold: set[str] = field(default_factory=set)
-    asked: list[tuple[str, str, int]] = field(default_factory=list)
+    ranges: bool = True
+    status: int = 0  # of every answer
+    nonsense: Any = None  # as every answer
+
+    asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, file, first byte
 
     def __enter__(self) -> LocalHub:
-        hub = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.hub = hub
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
@@ -84,6 +84,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, *, body: bool) -> None:
+        if self.hub.status:
+            return self._refuse(self.hub.status, "")
+        if self.hub.token not in self.headers.get("Authorization", ""):
+            return self._refuse(401, "RepoNotFound")
+        if self.hub.nonsense is not None:
+            return self._json(self.hub.nonsense)
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         for pattern, answer in (
             (REVISION, self._revision),
@@ -117,7 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
                 "oid": _git_sha1(data),
             }
             if len(data) > LARGE:
-                entry["lfs"] = {"oid": _sha256(data), "size": len(data), "pointerSize": 130}
+                entry["lfs"] = {
+                    "oid": self._checksum(name, data),
+                    "size": len(data),
+                    "pointerSize": 130,
+                }
             entries.append(entry)
         self._json(entries)
 
@@ -127,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = RANGE.fullmatch(self.headers.get("Range", "") if self.hub.ranges else "")
         start = int(asked[1]) if asked else 0
         self.hub.asked.append((self.command, name, start))
-        etag = _sha256(data) if len(data) > LARGE else _git_sha1(data)
+        etag = self._checksum(name, data) if len(data) > LARGE else _git_sha1(data)
         rest = self.hub.false.get(name, data)[start:]
         self.send_response(206 if asked else 200)
         self.send_header("X-Repo-Commit", COMMIT)
@@ -139,6 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self._send(name, rest, start)
+
+    def _checksum(self, name: str, data: bytes) -> str:
+        return self.hub.checksums.get(name) or _sha256(data)
 
     def _send(self, name: str, rest: bytes, start: int) -> None:
         limit = self.hub.cut.get(name)

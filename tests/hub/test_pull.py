@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -225,7 +226,8 @@ def test_a_file_with_another_checksum_never_enters_the_cache(user: Path, hub: Lo
     hub.false[SHARDS[0]] = data[:-1] + bytes([data[-1] ^ 1])
     refused(pull("--yes"), SHARDS[0], "checksum", "run again")
     assert state(user) == "in part"
-    assert len(unfinished(user)) <= 1
+    checksum = hashlib.sha256(data).hexdigest()
+    assert not [path for path in blobs(user) if path.stem == checksum]
     hub.false.clear()
     assert pull("--yes").returncode == 0
 
@@ -265,10 +267,17 @@ def test_offline_the_command_to_run_is_named(monkeypatch: pytest.MonkeyPatch) ->
     refused(pull(), "HF_HUB_OFFLINE", f"run: codegeex-lsp models pull {MODEL}")
 
 
-def test_something_else_than_a_hub(monkeypatch: pytest.MonkeyPatch, hub: LocalHub) -> None:
-    monkeypatch.setattr(type(hub), "revisions", {}, raising=False)
-    hub.revisions = {"main": ""}
-    refused(pull())
+@pytest.mark.parametrize("nonsense", [{}, [], "hello", {"sha": 1}])
+def test_something_else_than_a_hub(hub: LocalHub, nonsense: Any) -> None:
+    hub.nonsense = nonsense
+    refused(pull(), hub.address, "doesn't answer as a model hub does", "HF_ENDPOINT")
+
+
+def test_a_checksum_that_is_a_path_is_no_name_for_a_file(user: Path, hub: LocalHub) -> None:
+    hub.checksums[SHARDS[0]] = "../../../stolen"
+    refused(pull("--yes"), "doesn't answer as a model hub does")
+    assert not hub.asked
+    assert not list(user.rglob("stolen*"))
 
 
 def test_pickles_alone_are_not_fetched(hub: LocalHub) -> None:
@@ -278,6 +287,18 @@ def test_pickles_alone_are_not_fetched(hub: LocalHub) -> None:
     }
     refused(pull("--yes"), HUB_ID, "no safetensors at main", "--revision")
     assert not hub.asked
+
+
+def test_a_hub_that_is_ill(hub: LocalHub) -> None:
+    hub.status = 503
+    refused(pull(), f"{hub.address} answered with status 503", "later, run")
+
+
+def test_the_users_token_is_sent(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.token = "hf_secret"  # noqa: S105
+    refused(pull("--yes"), "may need HF_TOKEN")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert pull("--yes").returncode == 0
 
 
 def test_a_licence_to_accept(hub: LocalHub) -> None:
@@ -373,6 +394,16 @@ def test_list_marks_what_is_here_and_what_is_used(user: Path) -> None:
     rows = {line[:9].strip(): line.split() for line in lines[1:] if line[:9].strip()}
     assert rows["used"][1] == MODEL
     assert rows["installed"][1] == "codegeex-nano"
+
+
+def test_no_verb_loads_torch_or_transformers() -> None:
+    script = (
+        "import sys\nfrom model_runtime.__main__ import main\n"
+        f"main(['models', 'list'])\nmain(['models', 'pull', {MODEL!r}, '--yes'])\n"
+        "print(*{'torch', 'transformers', 'numpy'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
 def test_list_for_programs_has_every_model() -> None:
