@@ -105,8 +105,9 @@ def fetch(plan: Plan, report: Callable[[int], object]) -> Path:
     with explained(plan.model, plan.commit):
         tally = _Tally(plan.size - plan.missing, report)
         with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
-            large = [file for file in plan.files if file.sha256]
-            fetched = [threads.submit(_fetch_large, plan, file, tally) for file in large]
+            # Files with the same contents are one in the cache.
+            large = {file.sha256: file for file in plan.files if file.sha256}
+            fetched = [threads.submit(_fetch_large, plan, file, tally) for file in large.values()]
             try:
                 for one in as_completed(fetched):
                     one.result()

@@ -108,6 +108,14 @@ def test_a_second_pull_fetches_nothing_and_needs_no_hub(user: Path, hub: LocalHu
     assert hub.fetched(SHARDS[0]) == [0]
 
 
+def test_files_with_the_same_contents_are_fetched_once(user: Path, hub: LocalHub) -> None:
+    files = hub.repositories[HUB_ID]
+    files[SHARDS[1]] = files[SHARDS[0]]
+    assert pull("--yes").returncode == 0
+    assert len(hub.fetched(SHARDS[0]) + hub.fetched(SHARDS[1])) == 1
+    assert state(user) == "installed"
+
+
 def test_a_note_about_the_licence_is_in_the_question(hub: LocalHub) -> None:
     hub.repositories["Qwen/Qwen2.5-Coder-3B"] = hub.repositories[HUB_ID]
     assert "Qwen Research (research use only)" in models("pull", "qwen2.5-coder-3b").stderr
