@@ -20,6 +20,7 @@ from codegeex_lsp.handlers import (
     initialize,
     initialized,
     inline_completion,
+    pull_model,
     shutdown,
     why,
 )
@@ -38,9 +39,13 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     ),
     types.TEXT_DOCUMENT_COMPLETION: (completion.handle, types.CompletionOptions()),
     why.METHOD: (why.handle, None),
+    pull_model.METHOD: (pull_model.handle, None),
 }
 
-PARAMS_TYPES = {why.METHOD: why.WhyParams}
+PARAMS_TYPES = {
+    why.METHOD: why.WhyParams,
+    pull_model.METHOD: pull_model.PullModelParams,
+}
 
 NOTEBOOKS = types.NotebookDocumentSyncOptions(
     [types.NotebookDocumentFilterWithNotebook(notebook="*")]
