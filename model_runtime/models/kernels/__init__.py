@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from model_runtime.models.kernels import cpu
+from model_runtime.models.kernels import cpu, cuda
 from model_runtime.models.kernels.dequantizing import Dequantizing
 from model_runtime.models.kernels.trial import Kernel
 from model_runtime.quantization import Int4Matrix, Int8Matrix
@@ -19,15 +19,21 @@ __all__ = ["Dequantizing", "Kernel", "int4_kernel", "int8_kernel"]
 
 def int8_kernel(matrix: Int8Matrix, dtype: torch.dtype) -> Kernel:
     """For activations of `dtype` on the matrix's device."""
-    if matrix.scale.device.type == "cpu" and dtype == torch.float32 and not cpu.why_not_onednn():
-        return cpu.OneDnnInt8(matrix)
-    return Dequantizing(matrix, dtype)
+    kernel = None
+    match matrix.scale.device.type:
+        case "cpu":
+            kernel = cpu.int8_kernel(matrix, dtype)
+        case "cuda":
+            kernel = cuda.int8_kernel(matrix, dtype)
+    return kernel or Dequantizing(matrix, dtype)
 
 
 def int4_kernel(matrix: Int4Matrix, dtype: torch.dtype) -> Kernel:
     """For activations of `dtype` on the matrix's device."""
-    on_cpu = matrix.scale.device.type == "cpu" and dtype == torch.float32
-    # The operator works on whole blocks of rows.
-    if on_cpu and len(matrix.packed) % 16 == 0 and not cpu.why_not_packed_int4():
-        return cpu.PackedInt4(matrix)
-    return Dequantizing(matrix, dtype)
+    kernel = None
+    match matrix.scale.device.type:
+        case "cpu":
+            kernel = cpu.int4_kernel(matrix, dtype)
+        case "cuda":
+            kernel = cuda.int4_kernel(matrix, dtype)
+    return kernel or Dequantizing(matrix, dtype)

@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from model_runtime.models.kernels import trial
+from model_runtime.models.kernels.trial import Kernel
 from model_runtime.quantization import GROUP, INT8_MAX, Int4Matrix, Int8Matrix, unpack_int4
 
 # A unit of the second row in units of the first: the first's rounding error is at most 1/2.
@@ -21,6 +22,17 @@ INT8_ZERO = 128
 SMALLEST_STEP = 1e-30
 # What a kernel may differ from the float product, of its norm. INT4 computes in bfloat16.
 INT8_TOLERANCE, INT4_TOLERANCE = 1e-3, 1e-2
+
+
+def int8_kernel(matrix: Int8Matrix, dtype: torch.dtype) -> Kernel | None:
+    """The one that works, or None."""
+    return OneDnnInt8(matrix) if dtype == torch.float32 and not why_not_onednn() else None
+
+
+def int4_kernel(matrix: Int4Matrix, dtype: torch.dtype) -> Kernel | None:
+    """The one that works, or None. The operator works on whole blocks of rows."""
+    fits = dtype == torch.float32 and len(matrix.packed) % 16 == 0
+    return PackedInt4(matrix) if fits and not why_not_packed_int4() else None
 
 
 class OneDnnInt8:
