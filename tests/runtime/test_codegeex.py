@@ -261,6 +261,29 @@ def test_overwriting_what_a_longer_run_left(small: CodeGeeX) -> None:
     check(small(ids[:, 12:], rows, 12), full(small, ids)[:, -1])
 
 
+@pytest.mark.parametrize("index", [None, [0, 1, 2], [2, 0, 1], [1], [2, 1]])
+def test_a_step_of_rows_at_their_own_positions(small: CodeGeeX, index: list[int] | None) -> None:
+    """What lies behind a row's position is another run's; nothing of it may be seen."""
+    ids = torch.randint(0, 64, (3, 24))
+    rows = fresh_rows(small, 3)
+    small(torch.randint(0, 64, (3, 24)), rows, 0)
+    starts = torch.tensor([5, 17, 9])
+    for row, start in enumerate(starts.tolist()):
+        one = Rows(
+            tuple(layer[row : row + 1] for layer in rows.keys),
+            tuple(layer[row : row + 1] for layer in rows.values),
+        )
+        small(ids[row : row + 1, :start], one, 0)
+    expected = full(small, ids)
+    chosen = torch.tensor([0, 1, 2] if index is None else index)
+    picked = Rows(rows.keys, rows.values, None if index is None else chosen)
+    for turn in range(4):
+        positions = starts[chosen] + turn
+        visible = int(positions.max()) + 1 + turn  # a bucket may be longer than needed
+        found = small.step(ids[chosen, positions], positions, picked, visible)
+        check(found, expected[chosen, positions])
+
+
 def test_the_formula(small: CodeGeeX) -> None:
     """The paper's equations written out plainly, without cache or shared code."""
     ids = torch.randint(0, 64, (10,))

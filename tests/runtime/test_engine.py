@@ -36,6 +36,7 @@ class Steps:
 
     def __init__(self, network: Callable[..., Tensor]) -> None:
         self.network = network
+        self.step_network = getattr(network, "step", None)
         self.before: Callable[[int], None] = lambda number: None
         self.shapes: list[tuple[int, int]] = []
 
@@ -43,6 +44,13 @@ class Steps:
         self.shapes.append((ids.shape[0], ids.shape[1]))
         self.before(len(self.shapes))
         return self.network(ids, rows, start)
+
+    def step(self, ids: Tensor, positions: Tensor, rows: Rows, visible: int) -> Tensor:
+        self.shapes.append((ids.shape[0], 1))
+        self.before(len(self.shapes))
+        assert self.step_network is not None
+        logits: Tensor = self.step_network(ids, positions, rows, visible)
+        return logits
 
 
 class Bench:
@@ -66,10 +74,8 @@ class Bench:
         self.scheduler.submit(1, Generate(number, prefix, **fields))
 
     def serve(self) -> None:
-        while self.scheduler.waiting:
-            job = self.scheduler.take()
-            assert job is not None
-            self.engine.serve(job)
+        while self.scheduler.waiting or self.engine.running:
+            self.engine.turn()
 
     def answer(self, number: int) -> Result | Failure:
         """The one answer there must be."""
@@ -419,7 +425,7 @@ def test_the_engine_outlives_a_failing_request(
     text = log.read_text(encoding="utf-8")
     assert type(error).__name__ in text
     assert "secret" not in text
-    assert bench.free_slots() == 4
+    assert bench.free_slots() == (2 if reason is Reason.OUT_OF_MEMORY else 4)
     assert bench.ask("y = 2\n").candidates[0].text == expected
 
 
