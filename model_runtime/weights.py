@@ -118,10 +118,14 @@ def verify(folder: Path, description: Description) -> None:
 
 def need(name: str, dtype: torch.dtype) -> fit.Need:
     """What a model that load() accepts takes in memory."""
-    folder = _folder(name)
-    description = read_description(folder)
+    folder, description = _folder(name), described(name)
     stored = _stored_precision(folder, description) or Precision.FLOAT16
     return fit.need(description.config, stored, dtype)
+
+
+def described(name: str) -> Description:
+    """What a model says of itself; none of its weights is read. Raises WeightsError."""
+    return read_description(_folder(name))
 
 
 def _folder(name: str) -> Path:
