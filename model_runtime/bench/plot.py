@@ -30,7 +30,7 @@ def draw(path: Path, machine: Machine, speeds: Sequence[Speed]) -> None:
             at = place + (number - (len(contexts) - 1) / 2) * height
             axes.barh(at, ms, height * 0.92, color=shades[number % len(shades)])
             axes.text(
-                ms + longest * 0.008, at, f"{ms:.3g} ms at {context}", va="center", fontsize=8
+                ms + longest * 0.008, at, f"{ms:,.1f} ms at {context}", va="center", fontsize=8
             )
         limit = speed.read / machine.copied_per_s * 1000
         axes.plot([limit, limit], [place - 0.43, place + 0.43], color=LIMIT, linewidth=2)
@@ -43,11 +43,11 @@ def draw(path: Path, machine: Machine, speeds: Sequence[Speed]) -> None:
     axes.xaxis.grid(visible=True, color="#e8e8e8")
     axes.set_axisbelow(True)
     axes.plot([], [], color=LIMIT, linewidth=2, label="reading the weights at the speed of copying")
-    axes.legend(loc="lower right", frameon=False, fontsize=8.5)
+    figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     title = f"{machine.model}: {machine.blocks} blocks of {machine.hidden}"
     axes.set_title(title, loc="left", fontweight="bold", fontsize=12, pad=20)
     where = f"{machine.name}, {machine.device.split(':')[0]}"
-    speed_of = f"copying moves {machine.copied_per_s / 1e9:.4g} GB/s"
+    speed_of = f"copying moves {machine.copied_per_s / 1e9:,.1f} GB/s"
     axes.text(
         0,
         1.02,
