@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model_runtime.continuation import Continuation
 from model_runtime.protocol import Candidate
-from model_runtime.sampled import Draw
+from model_runtime.search import Draw
 from model_runtime.stopping import Finish
 
 

@@ -21,7 +21,7 @@ from model_runtime import logs
 from model_runtime.counters import Work
 from model_runtime.device import Device
 from model_runtime.errors import RuntimeFailure
-from model_runtime.fit import cache_rows
+from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.models.graphs import CudaCapture, DecodeGraphs
@@ -215,8 +215,9 @@ class Engine:
             self._fail(those, Reason.BAD_REQUEST, str(refused))
         except Exception as error:
             logs.failure("a request failed", error)
-            reason = _reason(error)
-            if reason is Reason.OUT_OF_MEMORY:
+            reason = Reason.ENGINE_ERROR
+            if out_of_memory(error):
+                reason = Reason.OUT_OF_MEMORY
                 # One request less may be enough; the others run on in a smaller cache.
                 self._out_of_memory = True
                 those = (max(those, key=lambda one: one.job.arrived),)
@@ -237,17 +238,10 @@ class Engine:
             logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
 
 
-def _reason(error: Exception) -> Reason:
-    # torch.OutOfMemoryError is the GPU's; the CPU allocator raises a plain RuntimeError.
-    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    )
-    return Reason.OUT_OF_MEMORY if out_of_memory else Reason.ENGINE_ERROR
-
-
 def _cache(model: LoadedModel, device: Device) -> KVCache:
     config = model.config
-    slots, branches = cache_rows(config, device.dtype)
+    dtype = kv_dtype(config, device.dtype, device.place)
+    slots, branches = cache_rows(config, dtype)
     return KVCache(
         layers=config.num_layers + 1,  # the top query layer has keys and values too
         heads=config.num_attention_heads,
@@ -255,6 +249,6 @@ def _cache(model: LoadedModel, device: Device) -> KVCache:
         context=config.max_position_embeddings,
         slots=slots,
         branches=branches,
-        dtype=device.dtype,
+        dtype=dtype,
         device=device.place,
     )

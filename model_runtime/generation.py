@@ -13,43 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 
-from model_runtime import copying
-from model_runtime.beam import Beams
-from model_runtime.continuation import Continuation
+from model_runtime import plan
 from model_runtime.counters import Spent
-from model_runtime.errors import BadPromptError
 from model_runtime.kv_cache import KVCache, Slot
-from model_runtime.prompts import render
-from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Reason, Result, Timing
-from model_runtime.sampled import Draw, Sampled
-from model_runtime.sampling import Sampling
+from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Timing
 from model_runtime.scheduler import Job, failure
-from model_runtime.stopping import Finish, StoppingText, StopRules
+from model_runtime.stopping import Finish
 from model_runtime.weights import LoadedModel
-
-
-class Search(Protocol):
-    """How candidates are found: sampled.py or beam.py."""
-
-    tokens: int
-
-    @property
-    def width(self) -> int:
-        """How many rows it needs."""
-
-    @property
-    def finished(self) -> bool: ...
-
-    def advance(self, logits: Tensor) -> Draw:
-        """Take logits [width, V] and say what each row runs next."""
-
-    def end(self, finish: Finish) -> None: ...
-
-    def candidates(self) -> list[Candidate]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +58,8 @@ class Generation:
         self._stream = show
         self._began = clock()
         self._late = False
-        self._copied: list[Candidate] = []
-        self._prompt: list[int] = []
-        self._search: Search = Sampled([], Sampling(), 0)
+        self._plan = plan.NOTHING
+        self._search = self._plan.search
         # What the candidates drew and ran, a list a row.
         self._grown: list[list[int]] = []
         self._slot: Slot | None = None
@@ -96,7 +68,6 @@ class Generation:
         self._split_logits: Tensor | None = None
         self._pending: list[list[int]] = []
         self._start = 0
-        self._end = 0
 
     @property
     def finished(self) -> bool:
@@ -104,18 +75,11 @@ class Generation:
 
     def begin(self) -> None:
         """Copy, and make the prompt; it may be finished after that."""
-        request = self._request
-        _check(request)
-        sampling = Sampling(request.temperature, request.top_k, request.top_p)
-        if request.task != "complete":
-            return
-        if self._model.copies_first:
-            self._copied = self._copies()
-        wanted = request.candidates - len(self._copied)
-        if wanted > 0:
-            self._prompt = self._render()
-            self._search = self._new_search(wanted, sampling)
+        if self._request.task == "complete":
+            self._plan = plan.make(self._request, self._model, self._cache, self._show)
+            self._search = self._plan.search
             self._grown = [[] for _ in range(self._search.width)]
+            self.spent.copies = len(self._plan.copied)
 
     def piece(self, longest: int) -> Piece | None:
         """What to run next, at most `longest` tokens a row.
@@ -164,7 +128,7 @@ class Generation:
         if request.task != "complete":
             message = f'{self._model.name} completes code; it can\'t "{request.task}".'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
-        found = _distinct(self._copied + self._search.candidates())
+        found = _distinct(self._plan.copied + self._search.candidates())
         if found:
             return Result(request.id, tuple(found), self._timing())
         return failure(self.job, Reason.DEADLINE if self._late else Reason.NOTHING_GENERATED)
@@ -177,10 +141,10 @@ class Generation:
         If the cache has become too small meanwhile, what there is is the answer.
         """
         width = self._search.width
-        if self._end > self._cache.context or 1 < width > self._cache.branches:
+        if self._plan.end > self._cache.context or 1 < width > self._cache.branches:
             self._search.end(Finish.LENGTH)
             return None
-        ids = self._prompt + (self._grown[0] if width == 1 else [])
+        ids = self._plan.prompt + (self._grown[0] if width == 1 else [])
         slot = self._cache.acquire(ids)
         if slot is None:
             return None
@@ -213,76 +177,12 @@ class Generation:
         if self._search.finished:
             return
         if draw.parents is not None:
-            prompt_end = len(self._prompt)
+            prompt_end = len(self._plan.prompt)
             self._cache.reorder(self._branches, draw.parents, prompt_end, self._start)
             self._grown = [list(self._grown[parent]) for parent in draw.parents]
         for row, token in zip(self._grown, draw.ids, strict=True):
             row.append(token)
         self._pending = [[token] for token in draw.ids]
-
-    # --- the parts of a request -----------------------------------------------------------------
-
-    def _copies(self) -> list[Candidate]:
-        """The copy from the same file."""
-        request = self._request
-        text = copying.predict(request.prefix, request.suffix)
-        if text is None:
-            return []
-        stopping = StoppingText(StopRules(2, request.max_lines, request.stop))
-        stopping.push(text)
-        if stopping.finish is None:
-            stopping.end(Finish.LINES)
-        self.spent.copies = 1
-        self._show(0, stopping.text)
-        return [Candidate(stopping.text, "copy", str(stopping.finish), tokens=0)]
-
-    def _render(self) -> list[int]:
-        """The prompt's ids; it leaves room for the new tokens, up to half of the context."""
-        request, context = self._request, self._cache.context
-        return render(
-            self._model.format,
-            self._model.tokenizer,
-            language=request.language,
-            prefix=request.prefix,
-            suffix=request.suffix,
-            budget=max(context - request.max_new_tokens, context // 2),
-        )
-
-    def _new_search(self, wanted: int, sampling: Sampling) -> Search:
-        request, usable = self._request, self._model.tokenizer.vocab_size
-        longest = min(request.max_new_tokens, self._cache.context - len(self._prompt))
-        self._end = len(self._prompt) + longest
-        if request.beams > 1:
-            if request.beams > self._cache.branches:
-                raise BadPromptError(
-                    f"{request.beams} beams were asked for; "
-                    f"at most {self._cache.branches} are possible."
-                )
-            root = self._continuation(longest, lambda text: None)
-            return Beams(root, request.beams, wanted, usable, longest)
-        first = len(self._copied)
-        numbers = range(first, first + min(wanted, max(1, self._cache.branches)))
-        return Sampled(
-            [self._continuation(longest, self._shower(number)) for number in numbers],
-            sampling,
-            usable,
-            seed=request.seed,
-            best_first=request.best_first,
-        )
-
-    def _continuation(self, longest: int, show: Callable[[str], None]) -> Continuation:
-        model, request = self._model, self._request
-        # A prompt's control token can only mean that the model is through with the text.
-        controls = map(model.tokenizer.control, model.format.controls)
-        return Continuation(
-            model.tokenizer.stream(),
-            {model.tokenizer.end_of_text, *controls},
-            StopRules(longest, request.max_lines, request.stop),
-            show,
-        )
-
-    def _shower(self, number: int) -> Callable[[str], None]:
-        return lambda text: self._show(number, text)
 
     def _show(self, number: int, text: str) -> None:
         if text and self._request.stream:
@@ -296,15 +196,6 @@ class Generation:
             prompt_tokens=self.spent.prompt_tokens,
             cached_tokens=self.spent.cached_tokens,
         )
-
-
-def _check(request: Generate) -> None:
-    if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
-        raise BadPromptError(
-            "max_new_tokens and candidates must be 1 or more, and max_lines 0 or more."
-        )
-    if request.beams < 0 or (request.beams > 1 and request.temperature > 0):
-        raise BadPromptError("beams must be 0 or more, and more than 1 needs temperature 0.")
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:

@@ -7,7 +7,6 @@ logits of each step; beam.py is the other way to find candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,18 +14,11 @@ from torch import Tensor
 from model_runtime.continuation import Continuation
 from model_runtime.protocol import Candidate
 from model_runtime.sampling import Sampling, choose
+from model_runtime.search import Draw
 from model_runtime.stopping import Finish
 
 # What torch's generators take as a seed.
 SEED_MASK = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """The next token of each row, and with `parents` the row that it continues, else its own."""
-
-    ids: list[int]
-    parents: list[int] | None = None
 
 
 class Sampled:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model_runtime import fit
+from model_runtime.assembly import blank_network
 from model_runtime.device import Device
 from model_runtime.models import linear
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
@@ -20,7 +21,7 @@ from model_runtime.quantization import (
     Precision,
     QuantizedMatrix,
 )
-from model_runtime.weights import blank_network, described
+from model_runtime.weights import described
 
 CODEGEEX_13B = CodeGeeXConfig(5120, 39, 40, 52224, 2048)
 LARGEST_WEIGHT = 0.02
@@ -39,7 +40,7 @@ def sized(name: str, device: Device) -> CodeGeeXConfig:
         raise ValueError(f'"{name}" is no random model; use random:codegeex-13b@2layers.')
     else:
         config = described(name).config
-    needed = fit.need(config, Precision.FLOAT16, device.dtype).total
+    needed = fit.need(config, Precision.FLOAT16, device.dtype, device.place).total
     free = fit.free_bytes(device.place)
     if free is not None and needed > free:
         raise fit.FitError(

@@ -12,6 +12,7 @@ from statistics import median
 
 import torch
 
+from model_runtime import fit
 from model_runtime.bench.memory import Peak
 from model_runtime.device import Device
 from model_runtime.kv_cache import KVCache
@@ -192,6 +193,6 @@ def _cache(config: CodeGeeXConfig, device: Device, rows: int) -> KVCache:
         context=config.max_position_embeddings,
         slots=rows,
         branches=0,
-        dtype=device.dtype,
+        dtype=fit.kv_dtype(config, device.dtype, device.place),
         device=device.place,
     )

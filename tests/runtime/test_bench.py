@@ -209,7 +209,6 @@ def test_without_a_gpu_there_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["gpu_bench"])
     assert gpu.main() == 2
-    assert capsys.readouterr().err == (
-        "gpu_bench: The device cuda was asked for, but PyTorch finds none; "
-        "use cpu, or install a PyTorch built for CUDA.\n"
-    )
+    said = capsys.readouterr().err
+    assert said.startswith("gpu_bench: The device cuda was asked for")
+    assert said.count("\n") == 1

@@ -349,6 +349,35 @@ def test_half_precision_gives_float32_logits(golden: CodeGeeX, goldens: Path) ->
     check(logits[0], vectors["prompt2.logits_fp16cpu"].float(), atol=0.05)
 
 
+def test_rows_in_bfloat16_move_the_logits_by_their_rounding(
+    golden: CodeGeeX, goldens: Path
+) -> None:
+    """A large cache on a CPU is kept so; the network computes in float32 all the same."""
+    ids = load_file(goldens / "model/logits.safetensors")["prompt5.input_ids"].unsqueeze(0)
+    rows = narrowed(fresh_rows(golden), torch.bfloat16)
+    found = [golden(ids[:, :40], rows, 0, all_positions=True)]
+    found.append(golden(ids[:, 40:60], rows, 40, all_positions=True))
+    narrowed_steps = Rows(
+        *(tuple(layer.nan_to_num() for layer in kind) for kind in (rows.keys, rows.values))
+    )
+    for position in range(60, 64):
+        at = torch.tensor([position])
+        found.append(golden.step(ids[:, position], at, narrowed_steps, 64).unsqueeze(1))
+    logits, expected = torch.cat(found, dim=1), full(golden, ids)
+    assert logits.dtype == torch.float32
+    # Far below what separates tokens, and far above what float32 rows would give.
+    off = (logits - expected).abs().max() / expected.std()
+    assert 1e-5 < off < 0.1
+    assert (logits.argmax(-1) == expected.argmax(-1)).float().mean() > 0.95
+
+
+def narrowed(rows: Rows, dtype: torch.dtype) -> Rows:
+    return Rows(
+        tuple(layer.to(dtype) for layer in rows.keys),
+        tuple(layer.to(dtype) for layer in rows.values),
+    )
+
+
 @pytest.mark.parametrize(("start", "length"), [(0, 25), (24, 1), (20, 5)])
 def test_past_the_position_table(small: CodeGeeX, start: int, length: int) -> None:
     ids = torch.zeros((1, length), dtype=torch.int64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from model_runtime.models.kernels import cpu, cuda
+from model_runtime.models.kernels import cpu, cuda, npu
 from model_runtime.models.kernels.dequantizing import Dequantizing
 from model_runtime.models.kernels.trial import Kernel
 from model_runtime.quantization import Int4Matrix, Int8Matrix
@@ -25,6 +25,8 @@ def int8_kernel(matrix: Int8Matrix, dtype: torch.dtype) -> Kernel:
             kernel = cpu.int8_kernel(matrix, dtype)
         case "cuda":
             kernel = cuda.int8_kernel(matrix, dtype)
+        case "npu":
+            kernel = npu.int8_kernel(matrix, dtype)
     return kernel or Dequantizing(matrix, dtype)
 
 
@@ -36,4 +38,6 @@ def int4_kernel(matrix: Int4Matrix, dtype: torch.dtype) -> Kernel:
             kernel = cpu.int4_kernel(matrix, dtype)
         case "cuda":
             kernel = cuda.int4_kernel(matrix, dtype)
+        case "npu":
+            kernel = npu.int4_kernel(matrix, dtype)
     return kernel or Dequantizing(matrix, dtype)
