@@ -70,8 +70,8 @@ def test_a_keyword_that_the_operator_lacks_raises() -> None:
 def test_an_operator_with_wrong_numbers_is_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def wrong(self: npu.NpuInt8, x: torch.Tensor) -> torch.Tensor:
-        return right(self, x) * 1.05
+    def wrong(self: npu.NpuInt8, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return right(self, x, bias) * 1.05
 
     right = npu.NpuInt8.__call__
     monkeypatch.setattr(npu.NpuInt8, "__call__", wrong)
