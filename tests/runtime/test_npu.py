@@ -77,7 +77,7 @@ def test_an_operator_with_wrong_numbers_is_not_used(
     monkeypatch.setattr(npu.NpuInt8, "__call__", wrong)
     npu.why_not.cache_clear()
     assert npu.int8_kernel(Int8Matrix(*quantize_int8(weight(8, 8))), HALF) is None
-    assert "the NPU's INT8 operator isn't used, layers dequantize: its products are off by 5" in (
+    assert "the NPU's INT8 operator isn't used, layers dequantize: its products are off by" in (
         caplog.text
     )
     npu.why_not.cache_clear()
