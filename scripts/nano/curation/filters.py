@@ -34,7 +34,7 @@ BY_SUFFIX = {suffix: name for name, suffixes in LANGUAGES.items() for suffix in 
 
 SMALLEST, LARGEST = 1_000, 100_000
 UNWANTED_PATH = re.compile(
-    r"(^|/)(vendor|_?vendored|_vendor|baselines|third[_-]?party|external|extern|deps|node_modules|fixtures?"
+    r"(^|/)(\.\.|vendor|_?vendored|_vendor|baselines|third[_-]?party|external|extern|deps|node_modules|fixtures?"
     r"|testdata|test_data|snapshots|__snapshots__|site-packages|dist/umd|umd|bundles?|min"
     r"|generated|gen|locales?|i18n|l10n|migrations|unicode[_-]?data|debian)(/|$)"
     r"|\.min\.(js|css)$|[._-]bundle\.js$|_pb2(_grpc)?\.py$|\.pb\.(go|cc|h)$|zz_generated|\.d\.[mc]?ts$"
