@@ -14,7 +14,8 @@ import torch
 torch.set_num_threads(1)
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts" / "nano"
-sys.path.insert(0, str(SCRIPTS))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(SCRIPTS), str(TESTS / "runtime")]
 
 
 def command_module(name: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""scripts/nano/corpus from wheels made on the spot: what it keeps, where it puts it, what it says."""
+"""scripts/nano/corpus from wheels made on the spot: what it keeps, and what it says."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ def test_a_header_beside_cpp_sources_is_cpp(corpus: ModuleType, tmp_path: Path) 
     text = "int add(int left, int right);\n" * 50
     write_wheel(tmp_path, "plain", {"a.c": text, "a.h": text})
     write_wheel(tmp_path, "plus", {"a.cc": text, "a.h": text})
-    found = {p.name: corpus.candidates(p) for p in corpus.sources.wheels([tmp_path])}
-    assert {language: [*paths] for language, paths in found["plain"].items()} == {"C": ["a.c", "a.h"]}
-    assert {language: [*paths] for language, paths in found["plus"].items()} == {"C++": ["a.cc", "a.h"]}
+    plain, plus = (corpus.candidates(package) for package in corpus.sources.wheels([tmp_path]))
+    assert {language: [*paths] for language, paths in plain.items()} == {"C": ["a.c", "a.h"]}
+    assert {language: [*paths] for language, paths in plus.items()} == {"C++": ["a.cc", "a.h"]}
 
 
 def test_unpacking_lays_out_plain_files(scripts: Path, made: Path, tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def test_the_licence_header_goes_and_the_first_comment_after_it_stays() -> None:
 
 
 def test_addresses_and_blanks_at_line_ends_go() -> None:
-    cleaned = filters.cleaned("x = 1   \r\n# write to jane.doe+x@mail.example.org!\n@decorator.call\n")
+    cleaned = filters.cleaned(
+        "x = 1   \r\n# write to jane.doe+x@mail.example.org!\n@decorator.call\n"
+    )
     assert cleaned == "x = 1\n# write to user@example.com!\n@decorator.call\n"
 
 
@@ -85,6 +87,8 @@ def test_known_lines_are_counted_by_language() -> None:
     seen = duplicates.SeenLines()
     known = "first_value = compute(1)\nsecond_value = compute(2)\n"
     seen.add("Python", known)
-    assert seen.share("Python", known + "third_value = compute(3)\nfourth_value = compute(4)\n") == 0.5
+    assert (
+        seen.share("Python", known + "third_value = compute(3)\nfourth_value = compute(4)\n") == 0.5
+    )
     assert seen.share("Ruby", known) == 0.0
     assert seen.share("Python", "}\n") == 0.0

@@ -7,8 +7,6 @@ import json
 import lzma
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -221,7 +219,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
 
 
 def stop_after(run: object, steps: int) -> int:
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     step = run._step
@@ -229,10 +227,122 @@ def stop_after(run: object, steps: int) -> int:
     def counted(*arguments: object) -> None:
         if run.book.step == steps:
             run.save()
-            raise Stopped
+            raise StoppedError
         step(*arguments)
 
     run._step = counted
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run.train()
     return run.book.step
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def train(
+    training: ModuleType, monkeypatch: pytest.MonkeyPatch, corpus_folder: Path
+) -> Callable[..., int]:
+    """The command in this process, with a network that takes seconds."""
+    tiny = training.Size(32, 2, 2, 400, 128, batch=2, rows=2, weight_decay=0.0)
+    monkeypatch.setitem(training.SIZES, "cpu", tiny)
+
+    def command(run: Path, *arguments: object) -> int:
+        words = ["train", corpus_folder, run, *arguments]
+        monkeypatch.setattr("sys.argv", [str(word) for word in words])
+        return training.main()
+
+    return command
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one sentence on stderr."""
+    message = capsys.readouterr().err
+    assert message.startswith("train: ")
+    assert message.count("\n") == 1
+    return message
+
+
+def test_an_interrupted_run_goes_on_from_its_checkpoint(
+    training: ModuleType,
+    train: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = training.Run._step
+
+    def interrupted(run: object, *arguments: object) -> None:
+        if run.book.step == 3:
+            raise KeyboardInterrupt
+        step(run, *arguments)
+
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(training.Run, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", "--minutes", "0.03")
+    monkeypatch.setattr(training.Run, "_step", step)
+    assert train(tmp_path / "run", "--resume") == 0
+    book = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert book["elapsed"] >= 0.03 * 60
+    assert book["step"] == len(book["losses"]) > 3
+    assert [tokens for tokens, _ in book["losses"]] == [
+        256 * step for step in range(1, book["step"] + 1)
+    ]
+
+
+def test_a_run_is_neither_overwritten_nor_made_up(
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "run", "--resume") == 2
+    assert "holds no run to resume" in refusal(capsys)
+    assert train(tmp_path / "run", "--minutes", "0.001") == 0
+    capsys.readouterr()
+    assert train(tmp_path / "run", "--minutes", "0.001") == 2
+    assert "holds a run already" in refusal(capsys)
+
+
+def test_a_tokenizer_that_does_not_match_the_weights(
+    training: ModuleType,
+    train: Callable[..., int],
+    corpus_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert train(tmp_path / "first", "--minutes", "0.001") == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    documents = training.Documents(corpus_folder / "held-out.jsonl.xz")
+    training.train_tokenizer(documents, 300, other / "tokenizer.json")
+    capsys.readouterr()
+    assert train(tmp_path / "a", "--from", tmp_path / "first", "--tokenizer", other) == 2
+    assert f"{other / 'tokenizer.json'} doesn't match the weights" in refusal(capsys)
+    small = replace(training.SIZES["cpu"], vocabulary=280)
+    monkeypatch.setitem(training.SIZES, "cpu", small)
+    assert train(tmp_path / "b", "--tokenizer", other, "--minutes", "0.001") == 2
+    assert " tokens for 280 rows; give the tokenizer" in refusal(capsys)
+
+
+def test_weights_and_their_count_of_tokens_are_taken_over(
+    train: Callable[..., int], tmp_path: Path
+) -> None:
+    assert train(tmp_path / "first", "--minutes", "0.001") == 0
+    assert train(tmp_path / "second", "--minutes", "0.001", "--from", tmp_path / "first") == 0
+    first, second = (
+        json.loads((tmp_path / name / "training.json").read_text()) for name in ("first", "second")
+    )
+    assert second["tokens_before"] == first["tokens"]
+    name, last = first["held_out"][-1]
+    assert name == first["tokens"]
+    assert second["held_out"][0][1] == pytest.approx(last, abs=0.01)
+
+
+def test_what_is_no_corpus_is_one_sentence(
+    training: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mixture.jsonl.xz").write_bytes(b"no archive")
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["train", str(folder), str(tmp_path / "run")])
+            assert training.main() == 2
+        assert "make it with scripts/nano/corpus" in refusal(capsys)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 
 def write_wheel(
-    folder: Path, name: str, files: dict[str, str], licence: str | None = "MIT", version: str = "1.0"
+    folder: Path,
+    name: str,
+    files: dict[str, str],
+    licence: str | None = "MIT",
+    version: str = "1.0",
 ) -> Path:
     metadata = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n"
     if licence is not None:

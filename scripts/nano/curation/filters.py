@@ -1,8 +1,9 @@
 """Which files are worth training on, and what is taken out of those that are.
 
-The rules of the CodeGeeX paper (arXiv:2303.17568, its section on the corpus: no generated files, lines of
-100 characters on average at most, 40 % letters, 1 KB to 100 KB) plus what a public corpus needs: no
-keys, no e-mail addresses, no other project's vendored code. It knows paths and text, no archives.
+The rules of the CodeGeeX paper (arXiv:2303.17568, its section on the corpus: no generated files,
+lines of 100 characters on average at most, 40 % letters, 1 KB to 100 KB) plus what a public corpus
+needs: no keys, no e-mail addresses, no other project's vendored code. It knows paths and text, no
+archives.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ BY_SUFFIX = {suffix: name for name, suffixes in LANGUAGES.items() for suffix in 
 
 SMALLEST, LARGEST = 1_000, 100_000
 UNWANTED_PATH = re.compile(
-    r"(^|/)(\.\.|vendor|_?vendored|_vendor|baselines|third[_-]?party|external|extern|deps|node_modules|fixtures?"
-    r"|testdata|test_data|snapshots|__snapshots__|site-packages|dist/umd|umd|bundles?|min"
+    r"(^|/)(\.\.|vendor|_?vendored|_vendor|third[_-]?party|external|extern|deps|node_modules"
+    r"|baselines|fixtures?|testdata|test_data|snapshots|__snapshots__|site-packages|dist/umd|umd|bundles?|min"
     r"|generated|gen|locales?|i18n|l10n|migrations|unicode[_-]?data|debian)(/|$)"
     r"|\.min\.(js|css)$|[._-]bundle\.js$|_pb2(_grpc)?\.py$|\.pb\.(go|cc|h)$|zz_generated|\.d\.[mc]?ts$"
     r"|(^|/)(__init__|_version|conftest)\.py$|(^|/)bindata",
@@ -47,8 +48,8 @@ TEST_PATH = re.compile(
     re.IGNORECASE,
 )
 GENERATED = re.compile(
-    r"(auto[- ]?generated|automatically generated|generated (by|from|file|code)|do not (edit|modify)"
-    r"|machine generated|@generated|this file was generated)",
+    r"(auto[- ]?generated|automatically generated|generated (by|from|file|code)|machine generated"
+    r"|@generated|this file was generated|do not (edit|modify))",
     re.IGNORECASE,
 )
 MARKER_CHARACTERS = 1_500

@@ -111,5 +111,3 @@ def of_debian(copyright: str) -> DebianCopyright | None:
         licence = str(fields["License"] or "").partition("\n")[0].strip()
         stanzas += [(pattern, licence) for pattern in str(fields["Files"] or "").split()]
     return DebianCopyright(tuple(stanzas))
-
-

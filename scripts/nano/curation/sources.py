@@ -1,8 +1,9 @@
 """The named places the corpus is made of, and how a package is fetched from each.
 
 Wheels come from folders (pip's own, unless others are given). Debian sources and npm packages are
-a short list, fetched with apt-get and npm once and kept unpacked in a cache folder; one that can't
-be had is said and left out, so that the corpus can be made without a network.
+the short lists of sources.toml, fetched with apt-get and npm once and kept unpacked in a cache
+folder; one that can't be had is said and left out, so that the corpus can be made without a
+network.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -18,18 +20,13 @@ from urllib.parse import unquote, urlparse
 from curation import packages
 from curation.packages import Package
 
-DEBIAN = """
-    guava-libraries netty tomcat10 zookeeper jackson-databind libspring-java libcommons-lang3-java
-    golang-1.19 kubernetes etcd prometheus containerd golang-github-spf13-cobra
-    redis nginx libuv1 curl postgresql-15 hiredis jansson mimalloc lua5.4 mbedtls cjson zlib
-    abseil protobuf leveldb grpc fmtlib spdlog googletest catch2 nlohmann-json3
-    cargo rust-clap nodejs node-typescript
-""".split()
-NPM = """
-    rxjs effect viem three date-fns webpack eslint svelte @reduxjs/toolkit zod
-    @tanstack/query-core ethers lodash-es d3-array @langchain/core
-""".split()
+NAMED = tomllib.loads((Path(__file__).parents[1] / "sources.toml").read_text(encoding="utf-8"))
 FETCH_SECONDS = 300
+
+
+def named(origin: str) -> dict[str, str]:
+    """The set, by name, of each package that is fetched from "debian" or "npm"."""
+    return {name: use for use, names in NAMED[origin].items() for name in names}
 
 
 def wheels(folders: list[Path]) -> Iterator[Package]:
@@ -54,7 +51,7 @@ def pip_folders() -> list[Path]:
 
 def _places(line: str) -> list[Path]:
     key, _, value = line.partition("=")
-    if not key.rpartition(".")[2] in ("find-links", "index-url", "extra-index-url"):
+    if key.rpartition(".")[2] not in ("find-links", "index-url", "extra-index-url"):
         return []
     words = value.strip("'\" \n").replace("\\n", " ").split()
     urls = [urlparse(word) for word in words]
@@ -62,7 +59,7 @@ def _places(line: str) -> list[Path]:
 
 
 def npm(cache: Path) -> Iterator[Package]:
-    for name in NPM:
+    for name in named("npm"):
         folder = cache / "npm" / name.strip("@").replace("/", "-")
         if _had(folder, name, lambda folder, name=name: _fetch_npm(name, folder)) and (
             package := packages.from_npm(folder)
@@ -72,7 +69,7 @@ def npm(cache: Path) -> Iterator[Package]:
 
 def debian(cache: Path) -> Iterator[Package]:
     """Rust's crates inside cargo's source are packages of their own, with their own licences."""
-    for name in DEBIAN:
+    for name in named("debian"):
         folder = cache / "debian" / name
         if not _had(folder, name, lambda folder, name=name: _fetch_debian(name, folder)):
             continue
