@@ -125,3 +125,38 @@ def test_unpacking_lays_out_plain_files(scripts: Path, made: Path, tmp_path: Pat
     for record in records(made, "held-out"):
         path = tmp_path / "files" / record["language"] / record["package"] / record["path"]
         assert path.read_text(encoding="utf-8") == record["text"]
+
+
+def test_the_named_packages_are_in_one_set_each(corpus: ModuleType) -> None:
+    for origin, sets in corpus.sources.NAMED.items():
+        names = [name for use, names in sets.items() for name in names]
+        assert len(names) == len(set(names)), origin
+        assert set(sets) == set(USES)
+
+
+def test_pips_local_folders_are_where_wheels_come_from(corpus: ModuleType) -> None:
+    places = corpus.sources._places
+    assert places("global.find-links='/some/wheels'") == [Path("/some/wheels")]
+    assert places("global.extra-index-url='file:///a/simple https://host/simple'") == [
+        Path("/a/simple")
+    ]
+    assert places("global.timeout='60'") == []
+
+
+def test_what_cannot_be_fetched_is_said_and_left_out(
+    corpus: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(folder: Path) -> None:
+        raise FileNotFoundError("apt-get")
+
+    assert not corpus.sources._had(tmp_path / "debian" / "zlib", "zlib", fetch)
+    assert capsys.readouterr().err == "corpus: zlib can't be fetched and is left out.\n"
+
+
+def test_unpacking_what_is_no_archive_is_one_sentence(scripts: Path, tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl.xz").write_bytes(b"none")
+    command = [sys.executable, scripts / "unpack", tmp_path / "set.jsonl.xz", tmp_path / "files"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("unpack: ")
+    assert result.stderr.count("\n") == 1
