@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -61,9 +62,7 @@ def _places(line: str) -> list[Path]:
 def npm(cache: Path) -> Iterator[Package]:
     for name in named("npm"):
         folder = cache / "npm" / name.strip("@").replace("/", "-")
-        if _had(folder, name, lambda folder, name=name: _fetch_npm(name, folder)) and (
-            package := packages.from_npm(folder)
-        ):
+        if _had(folder, name, partial(_fetch_npm, name)) and (package := packages.from_npm(folder)):
             yield package
 
 
@@ -71,7 +70,7 @@ def debian(cache: Path) -> Iterator[Package]:
     """Rust's crates inside cargo's source are packages of their own, with their own licences."""
     for name in named("debian"):
         folder = cache / "debian" / name
-        if not _had(folder, name, lambda folder, name=name: _fetch_debian(name, folder)):
+        if not _had(folder, name, partial(_fetch_debian, name)):
             continue
         if package := packages.from_debian(name, _debian_version(folder), folder):
             yield package
