@@ -15,7 +15,6 @@ from codegeex_lsp.errand import ActionParams
 from codegeex_lsp.errors import InvalidParamsError
 from codegeex_lsp.handlers import docstring, explain, generate, template, translate
 from codegeex_lsp.session import Session
-from codegeex_lsp.structuring import structure
 
 Handle = Callable[[Session, Any], Awaitable[dict[str, Any]]]
 
@@ -42,5 +41,5 @@ def start(session: Session, name: str, argument: Any, *, apply: bool) -> Awaitab
     if name not in COMMANDS:
         raise InvalidParamsError(f"There is no command {name:.100}.")
     handle, kind = COMMANDS[name]
-    params: Any = structure(session.server.protocol._converter, argument, kind, name)
+    params: Any = session.server.structured(argument, kind, name)
     return handle(session, attrs.evolve(params, apply=apply))
