@@ -7,9 +7,9 @@ action: a handler hands in what to call it and how to plan it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 from lsprotocol import types
@@ -29,6 +29,8 @@ from model_runtime.protocol import Task
 
 if TYPE_CHECKING:
     from codegeex_lsp.session import Session
+
+Done = TypeVar("Done")
 
 OFF = 'CodeGeeX is turned off; set "codegeex.enabled" to true.'
 NOT_OPEN = "The document is not open in the editor; open it first."
@@ -57,13 +59,19 @@ class Errand:
     plan: Callable[[int], Plan]
 
 
-def place(session: Session, params: ActionParams) -> tuple[Snapshot, Language | None]:
-    """The document as it is now and its language. To be called before anything is awaited."""
+def opened(session: Session, uri: str) -> Snapshot:
+    """The document as it is now. To be called before anything is awaited."""
     if not session.settings.enabled:
         raise RequestFailedError(OFF)
-    snapshot = session.server.documents.snapshot(params.text_document.uri)
+    snapshot = session.server.documents.snapshot(uri)
     if snapshot is None:
         raise RequestFailedError(NOT_OPEN)
+    return snapshot
+
+
+def place(session: Session, params: ActionParams) -> tuple[Snapshot, Language | None]:
+    """The document as it is now and its language."""
+    snapshot = opened(session, params.text_document.uri)
     return snapshot, languages.of(snapshot.language_id, snapshot.uri)
 
 
@@ -74,23 +82,52 @@ def known(language: Language | None) -> Language:
     return language
 
 
-async def run(session: Session, errand: Errand, params: ActionParams) -> dict[str, Any]:
-    """The reply. Raises RequestFailedError with a sentence, CancelledRequestError after a cancel in
-    the progress, ContentModifiedError when the document was closed."""
-    work = asyncio.create_task(_work(session, errand, params))
-    uri = errand.snapshot.uri
-    session.errands[work] = uri
+class Later(Generic[Done]):
+    """Work that begins when it is awaited, on what was found out when it was asked for.
+
+    A request may be cancelled before its task has begun; a coroutine would be left behind then.
+    """
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, Done]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, Done]:
+        return self._begin().__await__()
+
+
+def run(session: Session, errand: Errand, params: ActionParams) -> Later[dict[str, Any]]:
+    """The reply. Raises RequestFailedError with a sentence, and what watched() raises."""
+
+    async def reply() -> dict[str, Any]:
+        return (await _work(session, errand, params)).reply()
+
+    return watched(session, errand.snapshot.uri, reply)
+
+
+def watched(
+    session: Session, uri: str, work: Callable[[], Coroutine[Any, Any, Done]]
+) -> Later[Done]:
+    """The result of work about a document. Raises CancelledRequestError when it was cancelled from
+    its progress, ContentModifiedError when the document was closed."""
+    return Later(lambda: _watched(session, uri, work))
+
+
+async def _watched(
+    session: Session, uri: str, work: Callable[[], Coroutine[Any, Any, Done]]
+) -> Done:
+    task = asyncio.create_task(work())
+    session.errands[task] = uri
     try:
-        await asyncio.wait([work])
+        await asyncio.wait([task])
     finally:
         # Reached with the work unfinished only when the request itself was cancelled.
-        work.cancel()
-        session.errands.pop(work)
-    if work.cancelled():
+        task.cancel()
+        session.errands.pop(task)
+    if task.cancelled():
         if session.server.documents.snapshot(uri) is None:
             raise ContentModifiedError(CLOSED)
         raise CancelledRequestError("The request was cancelled.")
-    return work.result().reply()
+    return task.result()
 
 
 async def _work(session: Session, errand: Errand, params: ActionParams) -> Delivered:

@@ -16,6 +16,7 @@ from lsprotocol import types
 from codegeex_lsp import __version__
 from codegeex_lsp.errand import ActionParams
 from codegeex_lsp.handlers import (
+    candidates,
     code_action,
     code_action_resolve,
     completion,
@@ -53,6 +54,7 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     explain.METHOD: (explain.handle, None),
     docstring.METHOD: (docstring.handle, None),
     template.METHOD: (template.handle, None),
+    candidates.METHOD: (candidates.handle, None),
     why.METHOD: (why.handle, None),
 }
 
@@ -62,6 +64,7 @@ PARAMS_TYPES: dict[str, type[Any]] = {
     explain.METHOD: explain.ExplainParams,
     docstring.METHOD: ActionParams,
     template.METHOD: template.TemplateParams,
+    candidates.METHOD: candidates.CandidatesParams,
     why.METHOD: why.WhyParams,
 }
 

@@ -10,7 +10,7 @@ import re
 from codegeex_lsp.noise import without_noise
 
 # So many equal groups of lines in a row are no code any more.
-TURNS = 4
+TURNS = 6
 LONGEST_GROUP = 6
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
@@ -27,26 +27,26 @@ _REMARK = re.compile(
 
 
 def code(text: str) -> str:
-    """The code in an answer: what is fenced, or all but a sentence around it."""
-    text = _unix(text)
+    """The code in an answer, up to where it begins to repeat itself."""
+    return "\n".join(without_repetition(unwrapped(text).split("\n"))).strip("\n")
+
+
+def unwrapped(text: str) -> str:
+    """What is fenced in an answer, or all but a sentence before and a remark behind."""
+    text = _unix(without_noise(text))
     if fenced := _FENCE.search(text):
         text = fenced[2]
     else:
         text = _REMARK.sub("", text)
         while opening := _OPENING.match(text):
             text = text[opening.end() :]
-    return _finished(text)
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
 
 
 def prose(text: str) -> str:
     """An answer in words: only its noise and repetition go."""
-    return _finished(_unix(text)).strip()
-
-
-def _finished(text: str) -> str:
-    lines = without_repetition(without_noise(text).split("\n"))
-    text = "\n".join(line.rstrip() for line in lines)
-    return text.strip("\n")
+    lines = [line.rstrip() for line in _unix(without_noise(text)).split("\n")]
+    return "\n".join(without_repetition(lines)).strip()
 
 
 def without_repetition(lines: list[str]) -> list[str]:

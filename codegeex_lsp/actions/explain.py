@@ -64,7 +64,7 @@ def remarks_of(answer: str, code: str, language: Language) -> list[Remark]:
     found: list[Remark] = []
     said: list[str] = []
     place = -1
-    for line in answers.code(answer).split("\n"):
+    for line in answers.unwrapped(answer).split("\n"):
         here = _next(lines, line.strip(), place + 1)
         if here is not None:
             if said:

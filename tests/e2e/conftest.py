@@ -1,4 +1,4 @@
-"""Lends these tests the raw LSP client and the editor of tests/lsp and the model of tests/runtime."""
+"""Lends these tests the editors of tests/lsp and the tiny model of tests/runtime."""
 
 from __future__ import annotations
 

@@ -54,6 +54,13 @@ class ActingEditor(Editor):
     def begin(self, capabilities: Json | None = None, options: Any = None) -> Json:
         return super().begin(FULL if capabilities is None else capabilities, options)
 
+    def forget(self) -> None:
+        """As if nothing had been said and shown so far."""
+        for heard in (self.messages, self._untaken, self.shown):
+            heard.clear()
+        self.silent.clear()
+        self.read_only = False
+
     def page(self, text: str, name: str = "", language: str = "python") -> Page:
         """Open a document; with no marks all of it is selected."""
         if CURSOR in text:
