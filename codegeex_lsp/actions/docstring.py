@@ -101,7 +101,7 @@ def as_comment(text: str, language: Language) -> list[str]:
 
 
 def _said(line: str, language: Language) -> str:
-    if re.fullmatch(r"/\*+|\*/|/// </?summary>|<!--|-->", line):
+    if re.fullmatch(r"/?\*+/?|/// </?summary>|<!--|-->", line):
         return ""
     if line.startswith("* "):
         return line[2:]

@@ -86,7 +86,8 @@ def _instructed(snapshot: Snapshot, lines: list[str], line: int, instruction: st
     passage = Passage(snapshot, line, line)
     above = lines[:line] if blank else lines[: line + 1]
     lead = indentation_of(lines[line])
-    made = yield from _ask(above, lines[line + 1 :], instruction, 1, 1)
+    prefix = _text(above) + lead
+    made = yield from _ask(prefix, lines[line + 1 :], instruction, 1, 1)
     first = line if blank else line + 1
     return Change(passage, first, line, tuple(passage.indented(made, lead)))
 
@@ -98,7 +99,8 @@ def _stepwise(snapshot: Snapshot, lines: list[str], found: list[tuple[int, int]]
         following = lines[end + 1 : found[part][0]] if part < len(found) else []
         result += lines[begin : end + 1]
         lead = indentation_of(lines[begin])
-        made = yield from _ask(above + result, lines[end + 1 :], "", part, len(found))
+        prefix = _text(above + result)
+        made = yield from _ask(prefix, lines[end + 1 :], "", part, len(found))
         result += whole.indented(made, lead) + following
     kept = found[0][1] + 1 - found[0][0]
     if len(found) == 1:
@@ -107,10 +109,9 @@ def _stepwise(snapshot: Snapshot, lines: list[str], found: list[tuple[int, int]]
 
 
 def _ask(
-    above: list[str], below: list[str], instruction: str, part: int, parts: int
+    prefix: str, below: list[str], instruction: str, part: int, parts: int
 ) -> Generator[Question, tuple[str, ...], str]:
     """The first unit of the answer, dedented."""
-    prefix = "".join(f"{line}\n" for line in above)
     suffix = "\n".join(below)
     given = yield Question(
         Task.GENERATE,
@@ -125,6 +126,10 @@ def _ask(
     if not made.strip():
         raise Refusal("The model wrote no code for this; say more in the comment.")
     return "\n".join(dedented(made.split("\n")))
+
+
+def _text(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _is_open(lines: list[str], last: int, language: Language) -> bool:

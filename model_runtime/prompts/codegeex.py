@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.pieces import Tail, Text
-from model_runtime.prompts.tags import comment, comment_marks, tag_line
+from model_runtime.prompts.tags import comment, comment_marks, instructed, tag_line
 from model_runtime.protocol import Generate, Task
 
 EXPLAIN = "Explain the code line by line"
@@ -50,12 +50,8 @@ def complete(request: Generate) -> Prompt:
 
 def generate(request: Generate) -> Prompt:
     """An instruction becomes the last comment before the cursor."""
-    above = request.prefix
-    if request.instruction:
-        asked = comment(request.language, request.instruction)
-        line_start = above.rpartition("\n")[2]
-        above += f"{asked}\n{line_start if not line_start.strip() else ''}"
-    return Prompt((Tail(above, tag_line(request.language)),))
+    asked = instructed(request.prefix, request.instruction, request.language)
+    return Prompt((Tail(asked, tag_line(request.language)),))
 
 
 def translate(request: Generate) -> Prompt:

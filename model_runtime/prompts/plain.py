@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.pieces import Tail, Text
-from model_runtime.prompts.tags import comment
+from model_runtime.prompts.tags import instructed
 from model_runtime.protocol import Generate, Task
 
 
@@ -17,8 +17,7 @@ def complete(request: Generate) -> Prompt:
 
 
 def generate(request: Generate) -> Prompt:
-    asked = f"{comment(request.language, request.instruction)}\n" if request.instruction else ""
-    return Prompt((Tail(request.prefix + asked),))
+    return Prompt((Tail(instructed(request.prefix, request.instruction, request.language)),))
 
 
 def template(request: Generate) -> Prompt:

@@ -21,6 +21,17 @@ def comment(language: str, text: str) -> str:
     return "\n".join(f"{opener}{line}{closer}" for line in text.split("\n"))
 
 
+def instructed(prefix: str, instruction: str, language: str) -> str:
+    """`prefix` and below it the instruction as a comment, indented as its last line begins."""
+    if not instruction:
+        return prefix
+    above, newline, line = prefix.rpartition("\n")
+    if line.strip():
+        above, newline, line = prefix, "\n", ""
+    lines = comment(language, instruction).split("\n")
+    return above + newline + "".join(f"{line}{one}\n" for one in lines)
+
+
 def comment_marks(language: str) -> tuple[str, str]:
     """What goes before and after a comment's text on its line, blanks included."""
     opener, found, _ = TAGS.get(language.lower(), "# ").partition("language:")

@@ -468,7 +468,7 @@ def test_an_instruction_takes_the_place_of_a_blank_line(
     assert page.run("codegeex.generate", instruction="a method")["applied"]
     assert page.text == "class A:\n    def made():\n        return 1\nx = 1\n"
     request = model.requests[0]
-    assert (request.instruction, request.prefix) == ("a method", "class A:\n")
+    assert (request.instruction, request.prefix) == ("a method", "class A:\n    ")
 
 
 def test_a_translation_that_does_not_parse_is_asked_for_again(
