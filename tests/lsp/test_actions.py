@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from acting import FULL, ActingEditor, without
-from conftest import LASTING
 from fake_runtime import Answer, FakeRuntime, candidates
 from wire import Json, WireError, at
 
@@ -44,12 +43,12 @@ def model(lasting_fake: FakeRuntime) -> FakeRuntime:
 
 
 @pytest.fixture
-def windows(user: Path) -> Iterator[Callable[..., ActingEditor]]:
+def windows(lasting_fake: FakeRuntime) -> Iterator[Callable[..., ActingEditor]]:
     """Opens windows of their own."""
     with ExitStack() as stack:
 
         def window(capabilities: Json | None = None, options: Any = None) -> ActingEditor:
-            editor = stack.enter_context(ActingEditor(env={"CODEGEEX_MODEL": LASTING}))
+            editor = stack.enter_context(ActingEditor(env={"CODEGEEX_MODEL": lasting_fake.model}))
             editor.begin(capabilities, options)
             return editor
 
@@ -58,7 +57,7 @@ def windows(user: Path) -> Iterator[Callable[..., ActingEditor]]:
 
 @pytest.fixture(scope="module")
 def lasting_window(lasting_fake: FakeRuntime) -> Iterator[ActingEditor]:
-    with ActingEditor(env={"CODEGEEX_MODEL": LASTING}) as window:
+    with ActingEditor(env={"CODEGEEX_MODEL": lasting_fake.model}) as window:
         window.begin()
         window.ready()
         yield window
