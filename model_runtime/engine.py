@@ -24,6 +24,7 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
+from model_runtime.models.graphs import CudaCapture, DecodeGraphs
 from model_runtime.protocol import Chunk, Failure, Reason, Result
 from model_runtime.scheduler import Job, Scheduler, failure
 from model_runtime.weights import LoadedModel
@@ -53,6 +54,9 @@ class Engine:
         self.scheduler = scheduler
         self.emit = emit
         self.cache = _cache(model, device)
+        self.graphs = None
+        if device.place.type == "cuda":
+            self.graphs = DecodeGraphs(model.network, CudaCapture())
         self.running: list[Generation] = []
         self._out_of_memory = False
         self._work = work
@@ -186,6 +190,10 @@ class Engine:
         ids = [row for piece in pieces for row in piece.ids]
         starts = [piece.start for piece in pieces for _ in piece.rows]
         rows, place = self.cache.rows(numbers), self.device.place
+        if self.graphs is not None:
+            logits = self.graphs.step([id_ for (id_,) in ids], starts, rows)
+            self.device.wait()
+            return logits
         if rows.index is None and len(set(starts)) == 1:
             return self._forward(ids, rows, starts[0])
         logits = self.model.network.step(
@@ -225,6 +233,8 @@ class Engine:
         self._out_of_memory = False
         for one in self.running:
             one.give_way()
+        if self.graphs is not None:
+            self.graphs.clear()
         if self.cache.shrink():
             logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
 

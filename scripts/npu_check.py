@@ -158,10 +158,11 @@ def against_float(kernel: kernels.Kernel, weight: torch.Tensor, device: Device) 
     """The error of one product, and the time of it beside that of the float16 one."""
     x = torch.randn(3, WIDTH).to(device.place, device.dtype)
     expected = F.linear(x.float().cpu(), weight.float().cpu())
-    error = float((kernel(x).float().cpu() - expected).norm() / expected.norm())
+    none = torch.zeros(WIDTH, dtype=device.dtype, device=device.place)
+    error = float((kernel(x, none).float().cpu() - expected).norm() / expected.norm())
     half = weight.to(device.dtype)
     times = (
-        milliseconds(lambda: kernel(x[:1]), device),
+        milliseconds(lambda: kernel(x[:1], none), device),
         milliseconds(lambda: F.linear(x[:1], half), device),
     )
     told = f"off by {error:.3%}; {WIDTH} x {WIDTH} in {times[0]:.3f} ms, float16 {times[1]:.3f} ms"

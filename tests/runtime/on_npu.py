@@ -28,9 +28,8 @@ def complete(device: Device, folder: Path) -> tuple[list[str], str]:
     engine = Engine(model, device, scheduler, lambda _job, message: said.append(message), Work())
     engine.warm_up()
     scheduler.submit(1, Generate(1, "def f(x):\n", language="Python", max_new_tokens=12))
-    job = scheduler.take()
-    assert job is not None
-    engine.serve(job)
+    while not said:
+        engine.turn()
     result = said[-1]
     assert isinstance(result, Result), result
     where = next(model.network.parameters()).device.type
