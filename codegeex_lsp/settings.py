@@ -135,15 +135,15 @@ class TrustedSettings:
     idle_exit_s: int = _setting(
         600, "Seconds without an editor after which the model's process ends.", 1, 30 * 86400
     )
-    template_folder: str = _setting(
-        "templates",
-        "The folder of your prompt templates, one file each; beside the configuration file unless "
-        "it is a whole path.",
-    )
     quantize: Quantize = _setting(  # noqa: RUF009  (as above)
         Quantize.NONE,
         "Keep a model that is stored in float16 smaller in memory; empty keeps it as it is.",
         environment="CODEGEEX_QUANTIZE",
+    )
+    template_folder: str = _setting(
+        "templates",
+        "The folder of your prompt templates, one file each; beside the configuration file unless "
+        "it is a whole path.",
     )
 
 

@@ -42,7 +42,7 @@ def write_folder(folder: Path, lessons: list[Lesson]) -> Path:
     shape = CodeGeeXConfig(HIDDEN, 2, 4, tokenizer.vocab_size, CONTEXT)
     network = _taught(shape, [_tokens(tokenizer, *lesson) for lesson in lessons])
     return tiny.write_folder(
-        folder, shape, network, tokenizer=description, format=PromptFormat.CODEGEEX
+        folder, shape, weights=network, tokenizer=description, format=PromptFormat.CODEGEEX
     )
 
 

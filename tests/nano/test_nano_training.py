@@ -18,6 +18,7 @@ from tiny import CONTROLS, tokenizer_json
 from wheels import code
 
 from model_runtime.prompts import PromptFormat, render
+from model_runtime.protocol import Generate
 from model_runtime.tokenizer import Tokenizer
 
 TEXT = code("alpha", 12)
@@ -85,11 +86,9 @@ def test_a_suffix_first_sample_is_the_prompt_as_served_and_the_middle(
             render(
                 PromptFormat.NANO_FIM,
                 tokenizer,
-                language="Python",
-                prefix=hole.prefix,
-                suffix=hole.suffix[:length],
-                budget=200,
-            )
+                Generate(0, hole.prefix, hole.suffix[:length], language="Python"),
+                200,
+            ).ids
             for length in range(len(hole.suffix) + 1)
         ]
         assert ids in [prompt + middle for prompt in prompts]

@@ -87,7 +87,7 @@ def token_logprobs(bench: Bench, prefix: str, ids: list[int]) -> list[float]:
 def prompt_of(bench: Bench, prefix: str) -> list[int]:
     model = bench.engine.model
     request = Generate(0, prefix, language="Python")
-    return render(model.format, model.tokenizer, request, budget=200).ids
+    return render(model.format, model.tokenizer, request, 200).ids
 
 
 @pytest.mark.parametrize("longest", [1, 2, 3])
