@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+LANGUAGES = ("Python", "C", "C++", "Go", "Java", "JavaScript", "Rust", "TypeScript")
 PYTHON_SHARE = 0.4
 # What the completer sends of a long file when a model copies first: three quarters before.
 MAX_BEFORE, MAX_AFTER = 30_000, 10_000
@@ -33,11 +34,16 @@ class Cursor:
     at_line_start: bool
     others: tuple[Path, ...]
 
+    @property
+    def request_texts(self) -> tuple[str, str]:
+        """As much of prefix and suffix as the language server sends."""
+        return self.prefix[-MAX_BEFORE:], self.suffix[:MAX_AFTER]
+
 
 def choose(folder: Path, count: int, seed: int) -> list[Cursor]:
     """`count` cursors. Raises SystemExit when the folder holds no such text."""
     chosen = random.Random(seed)
-    languages = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+    languages = {name: folder / name for name in LANGUAGES if (folder / name).is_dir()}
     if not languages:
         raise SystemExit(f"{folder} holds no folders of languages; scripts/nano/corpus makes them.")
     cursors = []
@@ -103,9 +109,9 @@ def _cursor(
     return Cursor(
         language,
         path,
-        prefix[-MAX_BEFORE:],
+        prefix,
         gold,
-        suffix[:MAX_AFTER],
+        suffix,
         at_line_start,
         _neighbours(path, files, chosen),
     )

@@ -24,8 +24,9 @@ from model_runtime import __version__, endpoint, logs
 from model_runtime.connection import Connection
 from model_runtime.counters import Answers, Work
 from model_runtime.endpoint import Endpoint, Meeting
-from model_runtime.loading import announce, load_engine, why_not_loaded
+from model_runtime.loading import announce, load_engine, load_memory, why_not_loaded
 from model_runtime.logs import LOG
+from model_runtime.mailbox import Letter, Mailbox
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
     Chunk,
@@ -84,6 +85,7 @@ class Daemon:
     def __init__(self, options: Options, meeting: Meeting) -> None:
         self.token = secrets.token_hex(32)
         self.scheduler = Scheduler(self._emit)
+        self.mailbox = Mailbox()
         self._options = options
         self._meeting = meeting
         self._started = time.monotonic()
@@ -92,6 +94,7 @@ class Daemon:
         self._clients: dict[int, Connection] = {}
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._next_client = 1
+        self._remembered: Callable[[], dict[str, int]] = dict
         self._answers = Answers()
         self._work = Work()
         self._loop: asyncio.AbstractEventLoop
@@ -116,6 +119,7 @@ class Daemon:
             server.close()
             self._meeting.socket.unlink(missing_ok=True)
             self.scheduler.close()
+            self.mailbox.close()
             await self._hang_up()
 
     def end_engine(self) -> None:
@@ -184,6 +188,7 @@ class Daemon:
         self._connections.pop(connection, None)
         if self._clients.pop(connection.number, None) is not None:
             self.scheduler.drop_client(connection.number)
+            self.mailbox.put(Letter(connection.number))
             if not self._clients:
                 self._wait_for_clients()
 
@@ -238,6 +243,11 @@ class Daemon:
             self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
         self._device = engine.device.reason
+        memory = load_memory(engine.model.tokenizer)
+        threading.Thread(
+            target=memory.run, args=(self.mailbox,), name="memory", daemon=True
+        ).start()
+        self._remembered = memory.sizes
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
 
@@ -263,6 +273,7 @@ class Daemon:
             "clients": len(self._clients),
             "queue": self.scheduler.waiting,
             "memory_bytes": resident_bytes(),
+            "remembered": self._remembered(),
             "editors": [
                 {"client": client.name, **asdict(client.activity)}
                 for client in self._clients.values()

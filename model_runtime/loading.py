@@ -22,6 +22,8 @@ from model_runtime.scheduler import Job, Scheduler
 
 if TYPE_CHECKING:
     from model_runtime.engine import Engine
+    from model_runtime.memory import Memory
+    from model_runtime.tokenizer import Tokenizer
 
 DEFAULT_MODEL = "codegeex-nano"
 EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
@@ -50,6 +52,13 @@ def load_engine(
     engine = Engine(loaded, chosen, scheduler, emit, work)
     engine.warm_up()
     return engine
+
+
+def load_memory(tokenizer: Tokenizer) -> Memory:
+    """An empty one in the tokens of a loaded model."""
+    from model_runtime.memory import Memory
+
+    return Memory(tokenizer)
 
 
 def why_not_loaded(error: Exception) -> str:
@@ -82,7 +91,7 @@ def announce(model: str) -> Announcement:
         context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
         searched = copying.MAX_BEFORE + copying.MAX_AFTER
         return Announcement(
-            max(context, searched) if description["copies_first"] else context,
+            max(context, searched) if description["copies_first"] or "trust" in description else context,
             float(description.get("minimum_confidence", 0.0)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

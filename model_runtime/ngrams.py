@@ -38,6 +38,10 @@ class Places:
     positions: Ids
     lengths: Ids
 
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max(initial=0))
+
 
 class Index:
     """`tokens` are all documents one after another, with breaks before and between them."""

@@ -71,7 +71,7 @@ def tag_line(language: str) -> str:
 
 def _fit_start(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
     """The first `room` tokens."""
-    return tokenizer.encode(_clean(text[: room * MAX_CHARS_PER_TOKEN]))[:room]
+    return tokenizer.encode(clean(text[: room * MAX_CHARS_PER_TOKEN]))[:room]
 
 
 def _fit_end(tokenizer: Tokenizer, lead: str, text: str, room: int) -> list[int]:
@@ -79,7 +79,7 @@ def _fit_end(tokenizer: Tokenizer, lead: str, text: str, room: int) -> list[int]
     room_for_text = room - len(tokenizer.encode(lead))
     if room_for_text < 1:
         raise BadPromptError("The prompt's token budget is too small for any code; raise it.")
-    text = _clean(_last_characters(text, room_for_text * MAX_CHARS_PER_TOKEN))
+    text = clean(_last_characters(text, room_for_text * MAX_CHARS_PER_TOKEN))
     all_ids = tokenizer.encode(text)
     stride = max(1, room_for_text // STRIDE_SHARE)
     dropped = _steps(len(all_ids) - room_for_text, stride)
@@ -115,7 +115,7 @@ def _steps(excess: int, stride: int) -> int:
     return max(0, -(-excess // stride)) * stride
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Half an emoji can't be encoded: it becomes U+FFFD."""
     return LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
