@@ -7,6 +7,7 @@ RuntimeClient it uses. For benchmarks that ask thousands of times.
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 from benchmarks.cursors import Cursor, read
 from codegeex_lsp.completer import Completer
@@ -44,7 +45,7 @@ class Runtime:
         self.model = self._engine.model
         self._memory = load_memory(self.model.tokenizer)
         self._ids = itertools.count(1)
-        self._open: tuple[object, ...] = ()
+        self._open: tuple[Path, ...] = ()
         told = announce(model)
         self.welcome = Welcome(PROTOCOL_VERSION, "", 0, model, told.context_chars)
 
@@ -88,7 +89,7 @@ class Runtime:
         self._engine.serve(job)
         return self._answers[-1]
 
-    def _open_files(self, paths: tuple[object, ...]) -> None:
+    def _open_files(self, paths: tuple[Path, ...]) -> None:
         if paths == self._open:
             return
         self._open = paths

@@ -17,8 +17,8 @@ import argparse
 import asyncio
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
@@ -166,8 +166,8 @@ def _figures(outcomes: list[Outcome]) -> dict[str, float]:
     }
 
 
-def _share(values: Sequence[float] | object) -> float:
-    found = list(values)  # type: ignore[call-overload]
+def _share(values: Iterable[float]) -> float:
+    found = list(values)
     return mean(found) if found else 0.0
 
 

@@ -89,9 +89,10 @@ def announce(model: str) -> Announcement:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
-        searched = copying.MAX_BEFORE + copying.MAX_AFTER
+        if description["copies_first"] or "trust" in description:
+            context = max(context, copying.MAX_BEFORE + copying.MAX_AFTER)
         return Announcement(
-            max(context, searched) if description["copies_first"] or "trust" in description else context,
+            context,
             float(description.get("minimum_confidence", 0.0)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -66,9 +66,7 @@ class Memory:
 
     def recall(self, client: int, document: str, prefix: str, suffix: str) -> Recall:
         """For one request; what was remembered of its own document gives way to the request's."""
-        return Recall(
-            self._lines, self._vocabulary, prefix, suffix, self.index(client), document
-        )
+        return Recall(self._lines, self._vocabulary, prefix, suffix, self.index(client), document)
 
     def _tokens(self, text: str) -> list[int]:
         """None for what isn't code a person wrote: binary, too long, or mostly in endless lines."""

@@ -152,7 +152,7 @@ class Recall:
         return Guess(dict(shares), max(voice.match for voice in voices), len(voices))
 
     def draft(self, grown: Sequence[int], count: int) -> list[int]:
-        """Up to `count` tokens of the text that most likely follows; none when there is no place."""
+        """Up to `count` tokens of what most likely follows; none when there is no place."""
         voices = self._voices(grown)
         if not voices:
             return []

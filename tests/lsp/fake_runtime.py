@@ -30,8 +30,8 @@ def candidates(*texts: str, source: str = "model", logprob: float = -0.2) -> tup
 class FakeRuntime:
     """`answer` maps a request to candidates or a Failure; `delay_s` is the model's time.
 
-    What it has seen stands in `requests`, `cancelled`, `activities` and `remembered`; `most_at_once` is the most
-    requests that were neither answered nor cancelled at any time.
+    What it has seen stands in `requests`, `cancelled`, `activities` and `remembered`;
+    `most_at_once` is the most requests that were neither answered nor cancelled at any time.
     """
 
     def __init__(self, model: str = MODEL) -> None:
