@@ -19,11 +19,10 @@ from typing import Any, NoReturn
 from model_runtime import __version__, check, client, daemon, endpoint
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import DEFAULT_MODEL, INSTALL
+from model_runtime.loading import DEFAULT_MODEL, DEVICES, INSTALL, QUANTIZATIONS, keep_plugins_out
 
 DEFAULT_IDLE_EXIT_S = 600.0
 RANDOM_MODEL = "random:codegeex-13b@2layers"
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if "device" in options and options.device not in DEVICES:  # argparse doesn't check defaults
         parser.error(f"CODEGEEX_DEVICE is {options.device}; use one of {', '.join(DEVICES)}")
+    if "kept_as" in options and options.kept_as not in QUANTIZATIONS:
+        schemes = ", ".join(QUANTIZATIONS[1:])
+        parser.error(f"CODEGEEX_QUANTIZE is {options.kept_as}; use one of {schemes}")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -52,7 +54,7 @@ def _parser() -> Parser:
     parser = Parser(prog="codegeex-runtime", description="Runs a CodeGeeX model for editors.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serving = _model_command(commands, "serve", _serve, "serve a model until nobody needs it")
+    serving = _served_command(commands, "serve", _serve, "serve a model until nobody needs it")
     serving.add_argument(
         "--idle-exit",
         type=_seconds,
@@ -63,10 +65,10 @@ def _parser() -> Parser:
     serving.add_argument(
         "--foreground-log", action="store_true", help="log to stderr instead of the log file"
     )
-    showing = _model_command(commands, "status", _status, "show what the running runtime does")
+    showing = _served_command(commands, "status", _status, "show what the running runtime does")
     showing.add_argument("--json", action="store_true", help="print it as JSON")
-    _model_command(commands, "stop", _stop, "end the running runtime")
-    checking = _model_command(
+    _served_command(commands, "stop", _stop, "end the running runtime")
+    checking = _served_command(
         commands, "check", _check, "see whether this machine can run the model"
     )
     checking.add_argument("--json", action="store_true", help="print it as JSON")
@@ -120,6 +122,22 @@ def _model_command(
     return command
 
 
+def _served_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help: str
+) -> argparse.ArgumentParser:
+    """A command about the runtime of one model, device and quantization."""
+    command = _model_command(commands, name, run, help)
+    command.add_argument(
+        "--quantize",
+        dest="kept_as",
+        choices=QUANTIZATIONS,
+        default=os.environ.get("CODEGEEX_QUANTIZE") or "",
+        metavar="SCHEME",
+        help="keep a float16 model in int8, int4, nf4 or llm.int8 (default: $CODEGEEX_QUANTIZE)",
+    )
+    return command
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds < float("inf"):
@@ -132,7 +150,13 @@ _seconds.__name__ = "number of seconds"  # argparse names the type in its messag
 
 def _serve(options: argparse.Namespace) -> int:
     return daemon.serve(
-        daemon.Options(options.model, options.device, options.idle_exit, options.foreground_log)
+        daemon.Options(
+            options.model,
+            options.device,
+            options.idle_exit,
+            options.foreground_log,
+            options.kept_as,
+        )
     )
 
 
@@ -149,7 +173,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    findings = list(check.check(options.model, options.device))
+    findings = list(check.check(options.model, options.device, options.kept_as))
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -159,7 +183,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     target = options.target.expanduser().absolute()
     try:
         from model_runtime.conversion import convert
@@ -185,7 +209,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     try:
         from model_runtime import bench
         from model_runtime.device import choose
@@ -205,7 +229,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _meeting(options: argparse.Namespace) -> endpoint.Meeting:
-    return endpoint.meeting(__version__, options.model, options.device)
+    return endpoint.meeting(__version__, options.model, options.device, options.kept_as)
 
 
 if __name__ == "__main__":

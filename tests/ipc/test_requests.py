@@ -79,7 +79,7 @@ def test_a_full_queue_is_busy_at_once(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)
     for number in range(2, 36):
-        client.send(Generate(number, "x = 1\n"))
+        client.send(Generate(number, "x = 1\n", priority=Priority.BATCH))
     for number in (34, 35):
         check_failure(client.answer(number), Reason.BUSY)
 
@@ -102,7 +102,7 @@ def test_a_deadline_gives_what_there_is(serving: Runtime) -> None:
 def test_work_past_its_deadline_is_dropped_unseen(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)
-    client.send(Generate(2, "x = 1\n", deadline_ms=1))
+    client.send(Generate(2, "x = 1\n", deadline_ms=1, priority=Priority.BATCH))
     time.sleep(0.02)  # the deadline itself
     client.send(Cancel(1))
     check_failure(client.answer(2), Reason.DEADLINE)

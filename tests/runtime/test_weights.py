@@ -288,7 +288,7 @@ def test_a_tensor_too_many(folder: Path) -> None:
 
 def test_a_tensor_of_another_shape(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update(max_position_embeddings=1024))
-    check_refused(folder, r"is torch.float16 \[512, 256\]; floats \[1024, 256\] are needed")
+    check_refused(folder, r"is quantized \[512, 256\]; floats \[1024, 256\] are needed")
 
 
 def test_a_scale_of_another_shape(folder: Path) -> None:

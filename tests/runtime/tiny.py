@@ -70,11 +70,11 @@ def model(
     )
 
 
-def write_folder(folder: Path, shape: CodeGeeXConfig) -> Path:
-    """The same as a model folder; returns it."""
+def write_folder(folder: Path, shape: CodeGeeXConfig, made: CodeGeeX | None = None) -> Path:
+    """The same as a model folder, or `made` of that shape; returns it."""
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json()), encoding="utf-8")
-    save_file(network(shape).state_dict(), folder / "model.safetensors")
+    save_file((made or network(shape)).state_dict(), folder / "model.safetensors")
     files = {
         name: {
             "bytes": (folder / name).stat().st_size,
