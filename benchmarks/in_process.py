@@ -7,6 +7,7 @@ RuntimeClient it uses. For benchmarks that ask thousands of times.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.cursors import Cursor, read
@@ -15,7 +16,7 @@ from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.runtime_client import Unanswered
 from codegeex_lsp.settings import CompletionSettings, Pause, Settings
 from model_runtime.counters import Work
-from model_runtime.loading import announce, load_engine, load_memory
+from model_runtime.loading import announce, load_engine
 from model_runtime.mailbox import Letter
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
@@ -40,10 +41,15 @@ class Runtime:
         self._answers: list[Result | Failure] = []
         self._scheduler = Scheduler(lambda job, failure: self._answers.append(failure))
         self._engine = load_engine(
-            model, "cpu", self._scheduler, lambda job, reply: self._answers.append(reply), Work()
+            model,
+            "cpu",
+            "",
+            self._scheduler,
+            lambda job, reply: self._answers.append(reply),
+            Work(),
         )
         self.model = self._engine.model
-        self._memory = load_memory(self.model.tokenizer)
+        self._without_memory = replace(self.model, trust=None)
         self._ids = itertools.count(1)
         self._open: tuple[Path, ...] = ()
         told = announce(model)
@@ -81,21 +87,20 @@ class Runtime:
     ) -> Result | Failure:
         """The engine's own answer."""
         self._open_files(cursor.others if others else ())
-        self._engine.memory = self._memory if memory else None
+        self._engine.model = self.model if memory else self._without_memory
         self._answers.clear()
         self._scheduler.submit(CLIENT, request)
-        job = self._scheduler.take()
-        assert job is not None
-        self._engine.serve(job)
+        while not self._answers:
+            self._engine.turn()
         return self._answers[-1]
 
     def _open_files(self, paths: tuple[Path, ...]) -> None:
         if paths == self._open:
             return
         self._open = paths
-        self._memory.take(Letter(CLIENT))
+        self._engine.memory.take(Letter(CLIENT))
         for path in paths:
-            self._memory.take(Letter(CLIENT, path.as_uri(), read(path)))
+            self._engine.memory.take(Letter(CLIENT, path.as_uri(), read(path)))
 
 
 class _Link:

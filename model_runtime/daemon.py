@@ -24,7 +24,7 @@ from model_runtime import __version__, endpoint, logs
 from model_runtime.connection import Connection
 from model_runtime.counters import Answers, Work
 from model_runtime.endpoint import Endpoint, Meeting
-from model_runtime.loading import announce, load_engine, load_memory, why_not_loaded
+from model_runtime.loading import announce, load_engine, why_not_loaded
 from model_runtime.logs import LOG
 from model_runtime.mailbox import Letter, Mailbox
 from model_runtime.protocol import (
@@ -246,11 +246,10 @@ class Daemon:
             self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
         self._device = engine.device.reason
-        memory = load_memory(engine.model.tokenizer)
         threading.Thread(
-            target=memory.run, args=(self.mailbox,), name="memory", daemon=True
+            target=engine.memory.run, args=(self.mailbox,), name="memory", daemon=True
         ).start()
-        self._remembered = memory.sizes
+        self._remembered = engine.memory.sizes
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
 

@@ -24,6 +24,7 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.fit import cache_rows, kv_dtype
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
+from model_runtime.memory import Memory
 from model_runtime.protocol import Chunk, Failure, Reason, Result
 from model_runtime.scheduler import Job, Scheduler, failure
 from model_runtime.weights import LoadedModel
@@ -53,6 +54,7 @@ class Engine:
         self.scheduler = scheduler
         self.emit = emit
         self.cache = _cache(model, device)
+        self.memory = Memory(model.tokenizer)
         self.running: list[Generation] = []
         self._out_of_memory = False
         self._work = work
@@ -101,7 +103,9 @@ class Engine:
 
     def _begin(self, job: Job) -> None:
         show = partial(self.emit, job)
-        generation = Generation(job, self.model, self.cache, self.scheduler.clock, show)
+        generation = Generation(
+            job, self.model, self.cache, self.memory, self.scheduler.clock, show
+        )
         self.running.append(generation)
         with self._at_the_cost_of(generation):
             generation.begin()

@@ -22,8 +22,6 @@ from model_runtime.scheduler import Job, Scheduler
 
 if TYPE_CHECKING:
     from model_runtime.engine import Engine
-    from model_runtime.memory import Memory
-    from model_runtime.tokenizer import Tokenizer
 
 DEFAULT_MODEL = "codegeex-nano"
 DEVICES = ("auto", "cpu", "cuda", "npu")
@@ -68,13 +66,6 @@ def keep_plugins_out() -> None:
     """Before torch is imported, which otherwise imports every device plugin that is installed: a
     torch_npu without its CANN libraries makes that fail. device/npu.py imports it when wanted."""
     os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
-
-
-def load_memory(tokenizer: Tokenizer) -> Memory:
-    """An empty one in the tokens of a loaded model."""
-    from model_runtime.memory import Memory
-
-    return Memory(tokenizer)
 
 
 def why_not_loaded(error: Exception) -> str:
