@@ -45,6 +45,17 @@ def features_of(guess: Guess, shares: Mapping[int, float], network: float) -> tu
     return 1.0, math.log(guess.match), max(shares.values()), math.log(guess.count), network
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The network's probabilities [V], the memory's guess and its shares; `surest` is the
+    network's largest log-probability."""
+
+    network: Tensor
+    guess: Guess | None
+    shares: Mapping[int, float]
+    surest: float
+
+
 class Mixer:
     """Joins the network and the memory for one candidate.
 
@@ -63,19 +74,24 @@ class Mixer:
 
         `grown` are the ids behind the prompt so far.
         """
-        probabilities = torch.softmax(logits.float(), -1)
+        sides = self.sides(logits, grown)
+        if sides.guess is None:
+            return sides.network.log()
+        share = self._trust.of(sides.guess, sides.shares, sides.surest)
+        ids = torch.tensor(list(sides.shares), device=logits.device)
+        added = torch.tensor(list(sides.shares.values()), device=logits.device)
+        return (sides.network * (1 - share)).index_add_(0, ids, added * share).log()
+
+    def sides(self, logits: Tensor, grown: Sequence[int]) -> Sides:
+        """What both say, before they are joined."""
+        network = torch.softmax(logits.float(), -1)
         if self._end is not None:
             ends = torch.tensor(self._line_ends, device=logits.device)
-            probabilities[self._end] += probabilities[ends].sum()
-            probabilities[ends] = 0
+            network[self._end] += network[ends].sum()
+            network[ends] = 0
         guess = self._recall.guess(grown)
-        if guess is None:
-            return probabilities.log()
-        shares = self._folded(guess.shares)
-        share = self._trust.of(guess, shares, math.log(float(probabilities.max())))
-        ids = torch.tensor(list(shares), device=logits.device)
-        added = torch.tensor(list(shares.values()), device=logits.device)
-        return (probabilities * (1 - share)).index_add_(0, ids, added * share).log()
+        shares = {} if guess is None else self._folded(guess.shares)
+        return Sides(network, guess, shares, math.log(float(network.max())))
 
     def _folded(self, shares: Mapping[int, float]) -> Mapping[int, float]:
         if self._end is None:
