@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from benchmarks.cursors import Cursor
-from codegeex_lsp.completion.brackets import QUOTES, unmatched, without_literals
+from codegeex_lsp.completion.brackets import QUOTES, auto_closed, unmatched, without_literals
 
 RIGHT_TOKENS = 3
 
@@ -57,8 +57,14 @@ def _next_line(cursor: Cursor) -> str:
 
 
 def _neutral(text: str, cursor: Cursor) -> bool:
-    """Whether the file has no more errors with the text than without it or with the true one."""
-    return _errors(cursor, text) <= max(_errors(cursor, ""), _errors(cursor, cursor.gold))
+    """Whether the file has no more errors with the text than without it or with the true one.
+
+    What the text opens may be closed behind it, as editors do, and a block's body may be missing.
+    """
+    allowed = max(_errors(cursor, ""), _errors(cursor, cursor.gold))
+    closed = text + auto_closed(text)
+    with_body = f"{text} pass" if text.rstrip().endswith(":") else text
+    return any(_errors(cursor, one) <= allowed for one in (text, closed, with_body))
 
 
 @lru_cache(maxsize=1000)
