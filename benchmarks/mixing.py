@@ -25,6 +25,7 @@ from model_runtime.kv_cache import KVCache
 from model_runtime.mailbox import Letter
 from model_runtime.memory import Memory
 from model_runtime.mixing import Mixer, Trust, features_of
+from model_runtime.protocol import Generate
 
 CLIENT = 1
 OPEN_FILES = (0, 5, 20)
@@ -83,14 +84,9 @@ class Reader:
     def _logits(self, cursor: Cursor, line: list[int]) -> Iterator[Tensor]:
         """Those before each token of the line."""
         before, behind = cursor.request_texts
-        prompt = prompts.render(
-            self.model.format,
-            self.model.tokenizer,
-            language=cursor.language,
-            prefix=before,
-            suffix=behind,
-            budget=self.model.config.max_position_embeddings - len(line),
-        )
+        request = Generate(1, before, behind, language=cursor.language)
+        room = self.model.config.max_position_embeddings - len(line)
+        prompt = prompts.render(self.model.format, self.model.tokenizer, request, room).ids
         slot = self._cache.acquire(prompt)
         assert slot is not None
         ids, start = prompt[slot.reused :], slot.reused

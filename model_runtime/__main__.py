@@ -1,7 +1,7 @@
-"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench.
+"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench, models.
 
 It parses and prints; daemon.py serves, client.py asks, conversion/ converts,
-bench.py measures. Exit codes: 0 done,
+bench.py measures, model_commands.py has the models. Exit codes: 0 done,
 1 couldn't be done, 2 bad arguments or a bad checkpoint.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_runtime import __version__, check, client, daemon, endpoint
+from model_runtime import __version__, check, client, daemon, endpoint, model_commands
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.errors import RuntimeFailure
 from model_runtime.loading import DEFAULT_MODEL, DEVICES, INSTALL, QUANTIZATIONS, keep_plugins_out
@@ -89,9 +89,12 @@ def _parser() -> Parser:
         "--heads", type=int, metavar="N", help="attention heads, where the checkpoint isn't 13B"
     )
     measuring = _model_command(
-        commands, "bench", _bench, "measure a network with random weights, and the memory"
+        commands, "bench", _bench, "measure a network of a model's size, and the memory"
     )
     measuring.set_defaults(model=RANDOM_MODEL)
+    measuring.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    measuring.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them")
+    model_commands.add_to(commands)
     return parser
 
 
@@ -211,14 +214,9 @@ def _convert(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     keep_plugins_out()
     try:
-        from model_runtime import bench
-        from model_runtime.device import choose
+        from model_runtime.bench import command
 
-        device = choose(options.device)
-        config = bench.sized(options.model, device)
-        print(device.reason)
-        for line in bench.table(config, bench.measure(config, device), bench.copy_speed(device)):
-            print(line, flush=True)
+        command.run(options.model, options.device, options.json, options.plot)
     except (RuntimeFailure, ValueError) as error:
         print(f"codegeex-runtime bench: {error}", file=sys.stderr)
         return 2

@@ -69,8 +69,14 @@ def _device_and_model(model: str, device: str, quantize: str) -> Iterator[Findin
     free = _free(fit.free_bytes(chosen.place))
     try:
         plan = weights.plan(model, chosen.place, chosen.dtype, quantize)
+    except RuntimeFailure as error:
+        yield Finding("model", model, str(error))
+        return
+    try:
         loaded = weights.load(model, chosen.place, chosen.dtype, quantize)
     except Exception as error:  # the same sentences that a runtime fails with
+        if fit.out_of_memory(error):
+            error = plan.ran_out(fit.free_bytes(chosen.place))
         yield Finding("model", model, why_not_loaded(error))
         return
     parameters = sum(fit.parameters(loaded.config))

@@ -23,7 +23,7 @@ LONGEST_TURN = 8
 class Continuation:
     """`ends` are the tokens that end the text, `show` gets its pieces as they become certain.
 
-    `ids` are its tokens so far.
+    The text begins with `lead`, which the model doesn't write; `ids` are the model's tokens so far.
     """
 
     def __init__(
@@ -32,13 +32,16 @@ class Continuation:
         ends: Container[int],
         rules: StopRules,
         show: Callable[[str], None],
+        lead: str = "",
     ) -> None:
         self._characters = characters
         self._ends = ends
         self._show = show
+        self._lead = lead
         self._stopping = StoppingText(rules)
         self.ids: list[int] = []
         self._logprobs: list[float] = []
+        show(lead)
 
     @property
     def finished(self) -> bool:
@@ -76,7 +79,7 @@ class Continuation:
         """The log-probabilities leave out the token that ended the text."""
         text = self._stopping
         return Candidate(
-            text=text.text,
+            text=self._lead + text.text,
             source="model",
             finish=str(text.finish),
             tokens=text.tokens,

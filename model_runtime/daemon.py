@@ -181,6 +181,8 @@ class Daemon:
                 model,
                 told.context_chars,
                 told.minimum_confidence,
+                told.tasks,
+                told.context_tokens,
             )
         )
         connection.send(self._state)
@@ -268,6 +270,7 @@ class Daemon:
             "pid": os.getpid(),
             "version": __version__,
             "model": self._options.model,
+            "quantize": self._options.quantize,
             "device": self._device,
             "state": str(self._state.state),
             "message": self._state.message,

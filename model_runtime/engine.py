@@ -21,10 +21,11 @@ from model_runtime import logs
 from model_runtime.counters import Work
 from model_runtime.device import Device
 from model_runtime.errors import RuntimeFailure
-from model_runtime.fit import cache_rows, kv_dtype
+from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.memory import Memory
+from model_runtime.models.graphs import CudaCapture, DecodeGraphs
 from model_runtime.protocol import Chunk, Failure, Reason, Result
 from model_runtime.scheduler import Job, Scheduler, failure
 from model_runtime.weights import LoadedModel
@@ -55,6 +56,9 @@ class Engine:
         self.emit = emit
         self.cache = _cache(model, device)
         self.memory = Memory(model.tokenizer)
+        self.graphs = None
+        if device.place.type == "cuda":
+            self.graphs = DecodeGraphs(model.network, CudaCapture())
         self.running: list[Generation] = []
         self._out_of_memory = False
         self._work = work
@@ -78,6 +82,7 @@ class Engine:
         self._part()
         if not self._admit():
             return False
+        self._part()  # a copy needs no turn
         active = self._active()
         self._prefill(active)
         self._part()
@@ -189,6 +194,10 @@ class Engine:
         ids = [row for piece in pieces for row in piece.ids]
         starts = [piece.start for piece in pieces for _ in piece.rows]
         rows, place = self.cache.rows(numbers), self.device.place
+        if self.graphs is not None:
+            logits = self.graphs.step([id_ for (id_,) in ids], starts, rows)
+            self.device.wait()
+            return logits
         if rows.index is None and len(set(starts)) == 1:
             return self._forward(ids, rows, starts[0])
         logits = self.model.network.step(
@@ -211,8 +220,9 @@ class Engine:
             self._fail(those, Reason.BAD_REQUEST, str(refused))
         except Exception as error:
             logs.failure("a request failed", error)
-            reason = _reason(error)
-            if reason is Reason.OUT_OF_MEMORY:
+            reason = Reason.ENGINE_ERROR
+            if out_of_memory(error):
+                reason = Reason.OUT_OF_MEMORY
                 # One request less may be enough; the others run on in a smaller cache.
                 self._out_of_memory = True
                 those = (max(those, key=lambda one: one.job.arrived),)
@@ -227,16 +237,10 @@ class Engine:
         self._out_of_memory = False
         for one in self.running:
             one.give_way()
+        if self.graphs is not None:
+            self.graphs.clear()
         if self.cache.shrink():
             logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
-
-
-def _reason(error: Exception) -> Reason:
-    # torch.OutOfMemoryError is the GPU's; the CPU allocator raises a plain RuntimeError.
-    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    )
-    return Reason.OUT_OF_MEMORY if out_of_memory else Reason.ENGINE_ERROR
 
 
 def _cache(model: LoadedModel, device: Device) -> KVCache:

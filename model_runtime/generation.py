@@ -79,7 +79,7 @@ class Generation:
 
     def begin(self) -> None:
         """Copy, and make the prompt; it may be finished after that."""
-        if self._request.task == "complete":
+        if self._request.task in self._model.format.tasks:
             self._plan = plan.make(
                 self._request, self._model, self._cache, self._show, self._recall
             )
@@ -138,8 +138,8 @@ class Generation:
 
     def answer(self) -> Result | Failure:
         request = self._request
-        if request.task != "complete":
-            message = f'{self._model.name} completes code; it can\'t "{request.task}".'
+        if request.task not in self._model.format.tasks:
+            message = f'The model {self._model.name} can\'t "{request.task}".'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
         found = _distinct(self._plan.copied + self._search.candidates())
         if found:

@@ -14,8 +14,8 @@ from model_runtime.continuation import Continuation
 from model_runtime.errors import BadPromptError
 from model_runtime.kv_cache import KVCache
 from model_runtime.mixing import Mixer
-from model_runtime.prompts import render
-from model_runtime.protocol import Candidate, Generate
+from model_runtime.prompts import Rendered, render
+from model_runtime.protocol import Candidate, Generate, Task
 from model_runtime.recall import Recall
 from model_runtime.sampled import Sampled
 from model_runtime.sampling import Sampling
@@ -60,20 +60,17 @@ def make(
         raise BadPromptError(
             f"{request.beams} beams were asked for; at most {cache.branches} are possible."
         )
-    copied = _copies(request, show) if model.copies_first else []
+    copies = model.copies_first and request.task == Task.COMPLETE
+    copied = _copies(request, show) if copies else []
     wanted = request.candidates - len(copied)
     if wanted < 1:
         return Plan(copied, [], NOTHING.search, 0)
     prompt = _prompt(request, model, cache.context)
-    longest = min(request.max_new_tokens, cache.context - len(prompt))
+    longest = min(request.max_new_tokens, cache.context - len(prompt.ids))
+    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop))
 
     def continuation(show: Callable[[str], None]) -> Continuation:
-        return Continuation(
-            model.tokenizer.stream(),
-            _ends(model),
-            StopRules(longest, request.max_lines, request.stop),
-            show,
-        )
+        return Continuation(model.tokenizer.stream(), _ends(model), rules, show, prompt.lead)
 
     usable = model.tokenizer.vocab_size
     search: Search
@@ -91,7 +88,7 @@ def make(
             best_first=request.best_first,
             mixer=_mixer(request, model, recall),
         )
-    return Plan(copied, prompt, search, len(prompt) + longest)
+    return Plan(copied, prompt.ids, search, len(prompt.ids) + longest)
 
 
 def _copies(request: Generate, show: Show) -> list[Candidate]:
@@ -107,21 +104,15 @@ def _copies(request: Generate, show: Show) -> list[Candidate]:
     return [Candidate(stopping.text, "copy", str(stopping.finish), tokens=0)]
 
 
-def _prompt(request: Generate, model: LoadedModel, context: int) -> list[int]:
-    """Its ids; it leaves room for the new tokens, up to half of the context."""
-    return render(
-        model.format,
-        model.tokenizer,
-        language=request.language,
-        prefix=request.prefix,
-        suffix=request.suffix,
-        budget=max(context - request.max_new_tokens, context // 2),
-    )
+def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
+    """It leaves room for the new tokens, up to half of the context."""
+    budget = max(context - request.max_new_tokens, context // 2)
+    return render(model.format, model.tokenizer, request, budget)
 
 
 def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) -> Mixer | None:
-    """For a model that has weights for it."""
-    if model.trust is None:
+    """For completions of a model that has weights for it."""
+    if model.trust is None or request.task != Task.COMPLETE:
         return None
     end = model.tokenizer.end_of_text if request.max_lines == 1 else None
     return Mixer(recall(), model.trust, end)

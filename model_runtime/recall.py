@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from model_runtime.ngrams import BREAK, Index, Places
-from model_runtime.prompts import clean
+from model_runtime.prompts.pieces import clean
 from model_runtime.tokenizer import Tokenizer
 
 # A place counts so many times more for each further token that matches, up to LONGEST of them.

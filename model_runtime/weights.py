@@ -137,8 +137,7 @@ def verify(folder: Path, description: Description) -> None:
 
 def plan(name: str, device: torch.device, dtype: torch.dtype, quantize: str = "") -> Plan:
     """From the files' headers, before anything is read. Raises WeightsError."""
-    folder = _folder(name)
-    description = read_description(folder)
+    folder, description = _folder(name), described(name)
     stored = _stored_precision(folder, description)
     kept = _kept(description.name, stored, quantize, device)
     return Plan(description.name, stored, kept, fit.needs(description.config, dtype, device))
@@ -159,6 +158,11 @@ def _kept(name: str, stored: Precision, quantize: str, device: torch.device) -> 
     if isinstance(kept, BitsAndBytes) and device.type == "npu":
         raise WeightsError(f"bitsandbytes has no {kept} for NPUs; use int8 or int4.")
     return kept
+
+
+def described(name: str) -> Description:
+    """What a model says of itself; none of its weights is read. Raises WeightsError."""
+    return read_description(_folder(name))
 
 
 def _folder(name: str) -> Path:

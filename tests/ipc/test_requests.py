@@ -47,6 +47,16 @@ def test_two_clients_share_one_runtime_and_their_ids_do_not_mix(serving: Runtime
     assert again.timing.cached_tokens == again.timing.prompt_tokens - 1
 
 
+def test_two_windows_decode_at_the_same_time(serving: Runtime) -> None:
+    one, other = serving.client().ready(), serving.client().ready()
+    begin(one, 1)
+    begin(other, 1)
+    for client in (one, other):
+        client.send(Cancel(1))
+        check_failure(client.answer(1), Reason.CANCELLED)
+    assert one.status()["cancel"]["steps_after"] <= 1
+
+
 def test_a_cancel_frees_the_engine_within_one_step(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)

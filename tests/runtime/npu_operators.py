@@ -1,4 +1,4 @@
-"""torch_npu's weight-only operators under their names, with CPU kernels made from its documentation.
+"""torch_npu's weight-only operators by name, with CPU kernels made from its documentation.
 
 The signatures are those of torch_npu 2.13.0; the kernels check what the documentation demands of
 shapes and types. Import it to have torch.ops.npu.

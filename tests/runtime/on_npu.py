@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -27,9 +28,8 @@ def complete(device: Device, folder: Path) -> tuple[list[str], str]:
     engine = Engine(model, device, scheduler, lambda _job, message: said.append(message), Work())
     engine.warm_up()
     scheduler.submit(1, Generate(1, "def f(x):\n", language="Python", max_new_tokens=12))
-    job = scheduler.take()
-    assert job is not None
-    engine.serve(job)
+    while not said:
+        engine.turn()
     result = said[-1]
     assert isinstance(result, Result), result
     where = next(model.network.parameters()).device.type
@@ -43,6 +43,14 @@ def leaks() -> str:
     except RuntimeError as error:
         return str(error)
     return ""
+
+
+def checked(device: Device) -> dict[str, list[object]]:
+    """What scripts/npu_check.py finds, on matrices small enough for here."""
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts/npu_check.py"))
+    checks = script["checks"]
+    checks.__globals__.update(WIDTH=256, COPIED_BYTES=2**20)
+    return {name: [told, right] for name, told, right in checks(device)}
 
 
 if __name__ == "__main__":
@@ -65,6 +73,7 @@ if __name__ == "__main__":
                 "waits": module.waits,
                 "free": fit.free_bytes(found.place),
                 "leak": leaks(),
+                "checked": checked(found),
             }
         )
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from engine_bench import DEVICE, Bench
 from torch import Tensor
 
+from model_runtime import fit
 from model_runtime.protocol import Candidate, Failure, Priority, Reason
 
 PREFIXES = {
@@ -106,6 +108,21 @@ def test_seeds_of_two_requests_do_not_mix(bench: Bench, tmp_path: Path) -> None:
     for number in (1, 2, 3):
         expected = alone(tmp_path, PREFIXES[number], seed=number, **drawn)
         check_same(bench.result(number).candidates, expected)
+
+
+def test_a_cache_in_bfloat16_serves_the_same_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = alone(tmp_path, PREFIXES[3], max_new_tokens=8)
+    monkeypatch.setattr(fit, "LARGE_CACHE_BYTES", 0)
+    bench = Bench(tmp_path)
+    assert bench.engine.cache.rows([0]).keys[0].dtype == torch.bfloat16
+    bench.submit(1, PREFIXES[1], max_new_tokens=8)
+    bench.submit(3, PREFIXES[3], max_new_tokens=8)
+    bench.serve()
+    assert bench.result(1).candidates[0].tokens == 8
+    (found,) = bench.result(3).candidates
+    assert found.mean_logprob == pytest.approx(expected[0].mean_logprob, abs=0.2)
 
 
 # --- joining --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from model_runtime.beam import Beams
 from model_runtime.continuation import Continuation
 from model_runtime.kv_cache import KVCache
 from model_runtime.prompts import render
-from model_runtime.protocol import Candidate, Chunk, Failure, Reason
+from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Reason
 from model_runtime.stopping import StopRules
 
 LETTERS = "abc"
@@ -86,9 +86,8 @@ def token_logprobs(bench: Bench, prefix: str, ids: list[int]) -> list[float]:
 
 def prompt_of(bench: Bench, prefix: str) -> list[int]:
     model = bench.engine.model
-    return render(
-        model.format, model.tokenizer, language="Python", prefix=prefix, suffix="", budget=200
-    )
+    request = Generate(0, prefix, language="Python")
+    return render(model.format, model.tokenizer, request, 200).ids
 
 
 @pytest.mark.parametrize("longest", [1, 2, 3])

@@ -43,7 +43,9 @@ def golden_folder(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     nested = torch.load(goldens / "model/codegeex_tiny.pt", weights_only=True)
     network = CodeGeeX(config)
     network.load_state_dict(flatten(nested["module"]["language_model"]))
-    return tiny.write_folder(tmp_path_factory.mktemp("golden") / "model", config, network.half())
+    return tiny.write_folder(
+        tmp_path_factory.mktemp("golden") / "model", config, weights=network.half()
+    )
 
 
 # Relative to the float32 logits of the published code. A network of 64 wide layers averages less
@@ -148,7 +150,7 @@ def large_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = network.half().to_empty(device="cpu")
     for parameter in network.parameters():
         parameter.data.uniform_(-0.02, 0.02)
-    return tiny.write_folder(tmp_path_factory.mktemp("large") / "model", SHAPE, network)
+    return tiny.write_folder(tmp_path_factory.mktemp("large") / "model", SHAPE, weights=network)
 
 
 PEAK = """

@@ -8,13 +8,13 @@ float product; where it is missing or wrong there is none, and layers dequantize
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from model_runtime.logs import LOG
+from model_runtime.models.kernels.trial import Kernel
 from model_runtime.quantization import (
     GROUP,
     Int4Matrix,
@@ -24,8 +24,6 @@ from model_runtime.quantization import (
     quantize_int8,
     unpack_int4,
 )
-
-Kernel = Callable[[Tensor], Tensor]
 
 # Of the float product's norm; float16 rounds to 0.05 %.
 TOLERANCE = 1e-2
@@ -41,9 +39,9 @@ class NpuInt8:
         self._weight = matrix.codes.contiguous().t()
         self._scale = matrix.scale.to(dtype)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
         product: Tensor = torch.ops.npu.npu_weight_quant_batchmatmul(x, self._weight, self._scale)
-        return product
+        return product.add_(bias)
 
 
 class NpuInt4:
@@ -54,11 +52,11 @@ class NpuInt4:
         self._weight = torch.ops.npu.npu_convert_weight_to_int4pack(codes)
         self._scale = matrix.scale.t().to(dtype).contiguous()
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
         product: Tensor = torch.ops.npu.npu_weight_quant_batchmatmul(
             x, self._weight, self._scale, antiquant_group_size=GROUP
         )
-        return product
+        return product.add_(bias)
 
 
 def int8_kernel(matrix: Int8Matrix, dtype: torch.dtype) -> Kernel | None:
@@ -82,7 +80,9 @@ def why_not(name: str, place: torch.device, dtype: torch.dtype) -> str:
     try:
         matrix, kernel = _trial(name, values, place, dtype)
         expected = F.linear(x, matrix.dequantized().float().cpu())
-        error = float((kernel(x.to(place, dtype)).float().cpu() - expected).norm())
+        bias = torch.zeros(64, dtype=dtype, device=place)
+        found = kernel(x.to(place, dtype), bias).float().cpu()
+        error = float((found - expected).norm())
         share = error / float(expected.norm())
         reason = "" if share <= TOLERANCE else f"its products are off by {share:.2%}"
     except (RuntimeError, AttributeError, TypeError, NotImplementedError) as failure:
