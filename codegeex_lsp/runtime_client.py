@@ -124,6 +124,10 @@ class RuntimeClient:
         """Tell the runtime what this window answered, for its status; dropped without a link."""
         self._send(activity)
 
+    def remember(self, message: protocol.Remember | protocol.Forget) -> None:
+        """Tell the runtime of a document; dropped without a link."""
+        self._send(message)
+
     async def status(self) -> protocol.StatusReport:
         """The runtime's own report. Raises Unanswered when there is no link."""
         if self._writer is None:

@@ -23,7 +23,7 @@ LONGEST_TURN = 8
 class Continuation:
     """`ends` are the tokens that end the text, `show` gets its pieces as they become certain.
 
-    The text begins with `lead`, which the model doesn't write.
+    The text begins with `lead`, which the model doesn't write; `ids` are the model's tokens so far.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Continuation:
         self._show = show
         self._lead = lead
         self._stopping = StoppingText(rules)
-        self._tokens: list[int] = []
+        self.ids: list[int] = []
         self._logprobs: list[float] = []
         show(lead)
 
@@ -56,7 +56,7 @@ class Continuation:
         twin = copy.copy(self)
         twin._characters = self._characters.fork()
         twin._stopping = copy.copy(self._stopping)
-        twin._tokens, twin._logprobs = list(self._tokens), list(self._logprobs)
+        twin.ids, twin._logprobs = list(self.ids), list(self._logprobs)
         return twin
 
     def push(self, token: int, logprob: float) -> None:
@@ -64,10 +64,10 @@ class Continuation:
         if token in self._ends:
             self.end(Finish.END)
             return
-        self._tokens.append(token)
+        self.ids.append(token)
         self._logprobs.append(logprob)
         self._show(self._stopping.push(self._characters.push(token)))
-        if turns_in_circles(self._tokens):
+        if turns_in_circles(self.ids):
             self.end(Finish.LOOP)
 
     def end(self, finish: Finish) -> None:

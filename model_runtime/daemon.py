@@ -26,6 +26,7 @@ from model_runtime.counters import Answers, Work
 from model_runtime.endpoint import Endpoint, Meeting
 from model_runtime.loading import announce, load_engine, why_not_loaded
 from model_runtime.logs import LOG
+from model_runtime.mailbox import Letter, Mailbox
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
     Chunk,
@@ -86,6 +87,7 @@ class Daemon:
     def __init__(self, options: Options, meeting: Meeting) -> None:
         self.token = secrets.token_hex(32)
         self.scheduler = Scheduler(self._emit)
+        self.mailbox = Mailbox()
         self._options = options
         self._meeting = meeting
         self._started = time.monotonic()
@@ -94,6 +96,7 @@ class Daemon:
         self._clients: dict[int, Connection] = {}
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._next_client = 1
+        self._remembered: Callable[[], dict[str, int]] = dict
         self._answers = Answers()
         self._work = Work()
         self._loop: asyncio.AbstractEventLoop
@@ -118,6 +121,7 @@ class Daemon:
             server.close()
             self._meeting.socket.unlink(missing_ok=True)
             self.scheduler.close()
+            self.mailbox.close()
             await self._hang_up()
 
     def end_engine(self) -> None:
@@ -188,6 +192,7 @@ class Daemon:
         self._connections.pop(connection, None)
         if self._clients.pop(connection.number, None) is not None:
             self.scheduler.drop_client(connection.number)
+            self.mailbox.put(Letter(connection.number))
             if not self._clients:
                 self._wait_for_clients()
 
@@ -243,6 +248,10 @@ class Daemon:
             self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
         self._device = engine.device.reason
+        threading.Thread(
+            target=engine.memory.run, args=(self.mailbox,), name="memory", daemon=True
+        ).start()
+        self._remembered = engine.memory.sizes
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
 
@@ -269,6 +278,7 @@ class Daemon:
             "clients": len(self._clients),
             "queue": self.scheduler.waiting,
             "memory_bytes": resident_bytes(),
+            "remembered": self._remembered(),
             "editors": [
                 {"client": client.name, **asdict(client.activity)}
                 for client in self._clients.values()

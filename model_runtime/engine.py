@@ -24,6 +24,7 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
+from model_runtime.memory import Memory
 from model_runtime.models.graphs import CudaCapture, DecodeGraphs
 from model_runtime.protocol import Chunk, Failure, Reason, Result
 from model_runtime.scheduler import Job, Scheduler, failure
@@ -54,6 +55,7 @@ class Engine:
         self.scheduler = scheduler
         self.emit = emit
         self.cache = _cache(model, device)
+        self.memory = Memory(model.tokenizer)
         self.graphs = None
         if device.place.type == "cuda":
             self.graphs = DecodeGraphs(model.network, CudaCapture())
@@ -106,7 +108,9 @@ class Engine:
 
     def _begin(self, job: Job) -> None:
         show = partial(self.emit, job)
-        generation = Generation(job, self.model, self.cache, self.scheduler.clock, show)
+        generation = Generation(
+            job, self.model, self.cache, self.memory, self.scheduler.clock, show
+        )
         self.running.append(generation)
         with self._at_the_cost_of(generation):
             generation.begin()

@@ -19,7 +19,9 @@ from torch import Tensor
 from model_runtime import plan
 from model_runtime.counters import Spent
 from model_runtime.kv_cache import KVCache, Slot
+from model_runtime.memory import Memory
 from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Timing
+from model_runtime.recall import Recall
 from model_runtime.scheduler import Job, failure
 from model_runtime.stopping import Finish
 from model_runtime.weights import LoadedModel
@@ -46,6 +48,7 @@ class Generation:
         job: Job,
         model: LoadedModel,
         cache: KVCache,
+        memory: Memory,
         clock: Callable[[], float],
         show: Callable[[Chunk], None],
     ) -> None:
@@ -54,6 +57,7 @@ class Generation:
         self._request = job.request
         self._model = model
         self._cache = cache
+        self._memory = memory
         self._clock = clock
         self._stream = show
         self._began = clock()
@@ -76,10 +80,19 @@ class Generation:
     def begin(self) -> None:
         """Copy, and make the prompt; it may be finished after that."""
         if self._request.task in self._model.format.tasks:
-            self._plan = plan.make(self._request, self._model, self._cache, self._show)
+            self._plan = plan.make(
+                self._request, self._model, self._cache, self._show, self._recall
+            )
             self._search = self._plan.search
             self._grown = [[] for _ in range(self._search.width)]
             self.spent.copies = len(self._plan.copied)
+
+    def _recall(self) -> Recall:
+        """What the window's own texts say at the cursor."""
+        request = self._request
+        return self._memory.recall(
+            self.job.client, request.document, request.prefix, request.suffix
+        )
 
     def piece(self, longest: int) -> Piece | None:
         """What to run next, at most `longest` tokens a row.

@@ -98,9 +98,10 @@ def announce(model: str) -> Announcement:
         description = json.loads(path.read_text(encoding="utf-8"))
         tokens = int(description["network"]["max_position_embeddings"])
         context = tokens * CHARS_PER_TOKEN
-        searched = copying.MAX_BEFORE + copying.MAX_AFTER
+        if description["copies_first"] or "trust" in description:
+            context = max(context, copying.MAX_BEFORE + copying.MAX_AFTER)
         return Announcement(
-            max(context, searched) if description["copies_first"] else context,
+            context,
             float(description.get("minimum_confidence", 0.0)),
             PromptFormat(description["prompt_format"]).tasks,
             tokens,

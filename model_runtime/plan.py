@@ -13,8 +13,10 @@ from model_runtime.beam import Beams
 from model_runtime.continuation import Continuation
 from model_runtime.errors import BadPromptError
 from model_runtime.kv_cache import KVCache
+from model_runtime.mixing import Mixer
 from model_runtime.prompts import Rendered, render
 from model_runtime.protocol import Candidate, Generate, Task
+from model_runtime.recall import Recall
 from model_runtime.sampled import Sampled
 from model_runtime.sampling import Sampling
 from model_runtime.search import Search
@@ -39,7 +41,13 @@ class Plan:
 NOTHING = Plan([], [], Sampled([], Sampling(), 0), 0)
 
 
-def make(request: Generate, model: LoadedModel, cache: KVCache, show: Show) -> Plan:
+def make(
+    request: Generate,
+    model: LoadedModel,
+    cache: KVCache,
+    show: Show,
+    recall: Callable[[], Recall],
+) -> Plan:
     """Raises BadPromptError for fields that make no sense or ask for more than the cache has."""
     if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
         raise BadPromptError(
@@ -73,7 +81,12 @@ def make(request: Generate, model: LoadedModel, cache: KVCache, show: Show) -> P
         rows = min(wanted, max(1, cache.branches))
         growing = [continuation(_numbered(show, len(copied) + row)) for row in range(rows)]
         search = Sampled(
-            growing, sampling, usable, seed=request.seed, best_first=request.best_first
+            growing,
+            sampling,
+            usable,
+            seed=request.seed,
+            best_first=request.best_first,
+            mixer=_mixer(request, model, recall),
         )
     return Plan(copied, prompt.ids, search, len(prompt.ids) + longest)
 
@@ -95,6 +108,14 @@ def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
     """It leaves room for the new tokens, up to half of the context."""
     budget = max(context - request.max_new_tokens, context // 2)
     return render(model.format, model.tokenizer, request, budget)
+
+
+def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) -> Mixer | None:
+    """For completions of a model that has weights for it."""
+    if model.trust is None or request.task != Task.COMPLETE:
+        return None
+    end = model.tokenizer.end_of_text if request.max_lines == 1 else None
+    return Mixer(recall(), model.trust, end)
 
 
 def _ends(model: LoadedModel) -> set[int]:

@@ -11,6 +11,8 @@ This is the one module both packages import. A connection is a stream of msgpack
                  <-  Chunk*                   only when `stream` was asked for
                  <-  Result | Failure         exactly one of the two
     Cancel       ->                           the Generate it names ends with Failure(cancelled)
+    Remember     ->                           another document's text, whenever it settled
+    Forget       ->                           and when it need not be known any more
     Activity     ->                           now and then; a window's tally for StatusReport
     StatusQuery  ->
                  <-  StatusReport
@@ -34,6 +36,7 @@ import msgpack  # type: ignore[import-untyped]
 PROTOCOL_VERSION = 1
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 HELLO_DEADLINE_S = 2.0
+MAX_REMEMBERED_CHARS = 400_000
 
 
 class Reason(StrEnum):
@@ -164,6 +167,26 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Remember:
+    """The text of a document of this window, open or lately open, for the runtime's memory.
+
+    It replaces what was said of that document before, is offered to this client only, is never
+    written anywhere, and goes when the connection ends. Line ends are "\\n". Texts longer than
+    MAX_REMEMBERED_CHARS are not worth sending.
+    """
+
+    document: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """This document need not be remembered any more; an unknown one is ignored."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
     """What one editor window has answered: `empty` counts by Reason, `last` is the newest one."""
 
@@ -284,6 +307,8 @@ Message = (
     Hello
     | Generate
     | Cancel
+    | Remember
+    | Forget
     | Activity
     | StatusQuery
     | Stop

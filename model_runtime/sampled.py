@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from model_runtime.continuation import Continuation
+from model_runtime.mixing import Mixer
 from model_runtime.protocol import Candidate
 from model_runtime.sampling import Sampling, choose
 from model_runtime.search import Draw
@@ -24,6 +25,7 @@ SEED_MASK = 2**63 - 1
 class Sampled:
     """`growing` has one continuation a row; `tokens` is how many were drawn for them.
 
+    `mixer` adds what the memory says to the network's logits.
     With `best_first` the first of several is greedy and stays in front whatever `sampling` says.
     """
 
@@ -35,6 +37,7 @@ class Sampled:
         *,
         seed: int = 0,
         best_first: bool = True,
+        mixer: Mixer | None = None,
     ) -> None:
         self.tokens = 0
         self._growing = list(growing)
@@ -43,6 +46,7 @@ class Sampled:
         self._seed = seed & SEED_MASK
         self._generator: torch.Generator | None = None
         self._fixed = int(best_first)
+        self._mixer = mixer
 
     @property
     def width(self) -> int:
@@ -56,6 +60,8 @@ class Sampled:
         """Draw a token a row from logits [width, V]; rows that are finished draw for nothing."""
         if self._generator is None:
             self._generator = torch.Generator(logits.device).manual_seed(self._seed)
+        if self._mixer is not None:
+            logits = self._mixed(logits, self._mixer)
         greedy_rows = self._fixed if self.width > 1 else 0
         drawn, logprobs = choose(logits, self._sampling, self._usable, self._generator, greedy_rows)
         ids = drawn.tolist()
@@ -64,6 +70,10 @@ class Sampled:
                 continuation.push(token, logprob)
                 self.tokens += 1
         return Draw(ids)
+
+    def _mixed(self, logits: Tensor, mixer: Mixer) -> Tensor:
+        rows = zip(logits, self._growing, strict=True)
+        return torch.stack([mixer.mix(row, continuation.ids) for row, continuation in rows])
 
     def end(self, finish: Finish) -> None:
         """Finish all that still grow."""

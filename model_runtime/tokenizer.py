@@ -97,6 +97,11 @@ class Tokenizer:
         """A decoder for ids that arrive one after another."""
         return TextStream(self)
 
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """For each id the bytes it stands for, none for padding ids."""
+        return self._bytes
+
     def control(self, name: str) -> int:
         """The id of a control token. Raises KeyError for an unknown name."""
         return self.controls[name]

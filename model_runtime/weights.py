@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from model_runtime import fit, verification
 from model_runtime.assembly import Shards, assemble
 from model_runtime.errors import WeightsError
+from model_runtime.mixing import Trust
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts import PromptFormat
@@ -45,7 +46,8 @@ TOKENIZERS = {
 class LoadedModel:
     """Everything the engine needs of a model.
 
-    `copies_first` says that the model is weak enough for a copy from the same file to go before it.
+    `copies_first` says that the model is weak enough for a copy from the same file to go before it;
+    `trust` how much its own choice of a token counts beside the memory's, None not to mix them.
     """
 
     name: str
@@ -54,6 +56,7 @@ class LoadedModel:
     format: PromptFormat
     config: CodeGeeXConfig
     copies_first: bool
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Description:
     config: CodeGeeXConfig
     tokenizer: str
     files: Mapping[str, tuple[int, str]]
+    trust: Trust | None = None
 
     @property
     def weights(self) -> list[str]:
@@ -115,6 +119,7 @@ def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = ""
         format=description.format,
         config=description.config,
         copies_first=description.copies_first,
+        trust=description.trust,
     )
 
 
@@ -197,6 +202,7 @@ def read_description(folder: Path) -> Description:
             config=_network_config(fields["network"]),
             tokenizer=(tokenizer := str(fields.get("tokenizer", TOKENIZER_FILE))),
             files=_files(fields["files"], tokenizer),
+            trust=_trust(fields["trust"]) if "trust" in fields else None,
         )
     except FileNotFoundError as error:
         raise WeightsError(f"{folder} is no model folder: it has no {CONFIG_FILE}.") from error
@@ -206,6 +212,10 @@ def read_description(folder: Path) -> Description:
         raise WeightsError(f"{path} lacks the entry {error}.") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise WeightsError(f"{path} can't be understood: {error}.") from error
+
+
+def _trust(fields: Mapping[str, Any]) -> Trust:
+    return Trust(**{name: float(fields[name]) for name in Trust.__slots__})
 
 
 def _files(fields: Mapping[str, Any], tokenizer: str) -> dict[str, tuple[int, str]]:

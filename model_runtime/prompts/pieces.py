@@ -95,10 +95,10 @@ def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
             return [tokenizer.control(name)]
         case Text(text):
             limit = max(0, budget) * MAX_CHARS_PER_TOKEN
-            return tokenizer.encode(_clean(text[: limit + 1]))
+            return tokenizer.encode(clean(text[: limit + 1]))
         case Head(text):
             share = max(0, budget // HEAD_SHARE)
-            return tokenizer.encode(_clean(text[: share * MAX_CHARS_PER_TOKEN]))[:share]
+            return tokenizer.encode(clean(text[: share * MAX_CHARS_PER_TOKEN]))[:share]
         case Tail():
             return []
 
@@ -107,7 +107,7 @@ def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
     room_for_text = room - len(tokenizer.encode(piece.lead))
     if room_for_text < 1:
         raise BadPromptError("The prompt's token budget is too small for any code; raise it.")
-    text = _clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
+    text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
     all_ids = tokenizer.encode(text)
     stride = max(1, room_for_text // STRIDE_SHARE)
     dropped = _steps(len(all_ids) - room_for_text, stride)
@@ -143,6 +143,6 @@ def _steps(excess: int, stride: int) -> int:
     return max(0, -(-excess // stride)) * stride
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Half an emoji can't be encoded: it becomes U+FFFD."""
     return LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

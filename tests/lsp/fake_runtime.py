@@ -30,8 +30,8 @@ def candidates(*texts: str, source: str = "model", logprob: float = -0.2) -> tup
 class FakeRuntime:
     """`answer` maps a request to candidates or a Failure; `delay_s` is the model's time.
 
-    What it has seen stands in `requests`, `cancelled` and `activities`; `most_at_once` is the most
-    requests that were neither answered nor cancelled at any time.
+    What it has seen stands in `requests`, `cancelled`, `activities` and `remembered`;
+    `most_at_once` is the most requests that were neither answered nor cancelled at any time.
     """
 
     def __init__(self, model: str = MODEL) -> None:
@@ -45,6 +45,7 @@ class FakeRuntime:
         self.requests: list[Generate] = []
         self.cancelled: list[int] = []
         self.activities: list[protocol.Activity] = []
+        self.remembered: dict[str, str] = {}
         self.most_at_once = 0
         self._running: dict[tuple[asyncio.StreamWriter, int], asyncio.Task[None]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
@@ -160,6 +161,10 @@ class FakeRuntime:
                 if (task := self._running.pop((writer, number), None)) is not None:
                     task.cancel()
                     writer.write(protocol.encode(Failure(number, Reason.CANCELLED)))
+            case protocol.Remember(document=document, text=text):
+                self.remembered[document] = text
+            case protocol.Forget(document=document):
+                self.remembered.pop(document, None)
             case protocol.Activity():
                 self.activities.append(message)
             case protocol.StatusQuery(id=number):

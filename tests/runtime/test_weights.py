@@ -76,7 +76,8 @@ def greedy(network: CodeGeeX, ids: list[int], count: int) -> list[int]:
 def test_what_the_embedded_model_is(nano: LoadedModel) -> None:
     assert nano.name == "codegeex-nano"
     assert nano.format is PromptFormat.NANO_FIM
-    assert nano.copies_first
+    assert not nano.copies_first
+    assert nano.trust is not None
     assert nano.config == CodeGeeXConfig(256, 4, 4, 8192, 512, 1e-5)
     assert nano.tokenizer.vocab_size == 8192
     assert not any(parameter.requires_grad for parameter in nano.network.parameters())
