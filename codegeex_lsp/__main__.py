@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from codegeex_lsp import __version__
+from codegeex_lsp.commands import editor_config
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="check this machine and say what to do")
     status = commands.add_parser("status", help="what the model runtime is doing")
     status.add_argument("--json", action="store_true")
+
+    config = commands.add_parser("editor-config", help="print the configuration for an editor")
+    config.add_argument("editor", choices=sorted(editor_config.EDITORS))
     return top
 
 
@@ -80,6 +84,8 @@ def _run(options: argparse.Namespace) -> int:
         from codegeex_lsp.commands import doctor
 
         return doctor.run()
+    if options.command == "editor-config":
+        return editor_config.run(options.editor)
     from codegeex_lsp.commands import status
 
     return status.run(as_json=options.json)
