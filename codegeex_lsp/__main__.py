@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegeex_lsp import __version__
+from codegeex_lsp.commands import editor_config
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what the model runtime is doing")
     status.add_argument("--json", action="store_true")
     _add_models(commands)
+
+    config = commands.add_parser("editor-config", help="print the configuration for an editor")
+    config.add_argument("editor", choices=sorted(editor_config.EDITORS))
     return top
 
 
@@ -115,6 +119,8 @@ def _run(options: argparse.Namespace) -> int:
                 getattr(options, "yes", False),
             )
         )
+    if options.command == "editor-config":
+        return editor_config.run(options.editor)
     from codegeex_lsp.commands import status
 
     return status.run(as_json=options.json)

@@ -159,11 +159,12 @@ def from_client(raw: object, base: Settings) -> tuple[Settings, list[str]]:
     """`base` changed by what an editor sent, and one sentence for each thing that can't be used.
 
     Takes the section itself or an object that holds it under "codegeex", nested or with dotted keys
-    ("codegeex.completion.automatic"). None means that the editor has nothing to say.
+    ("codegeex.completion.automatic"). None means that the editor has nothing to say, and so does an
+    empty list, which is how Lua's empty table arrives.
     """
     opened = _opened(raw, _DEPTH) if isinstance(raw, Mapping) else raw
     section = opened.get(PREFIX, opened) if isinstance(opened, dict) else opened
-    if section is None:
+    if section is None or section == []:
         return base, []
     if not isinstance(section, dict):
         return base, [_not_an_object(PREFIX)]
@@ -251,7 +252,7 @@ def _merged(
         elif isinstance(value, Mapping):
             group: Any = current
             changes[one.name] = _merged(group, value, f"{name}.", spelled, problems)
-        else:
+        elif value != []:
             problems.append(_not_an_object(name))
     return replace(base, **changes)
 

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from editor import Editor
-from fake_runtime import DEVICE, MODEL, FakeRuntime
+from fake_runtime import FakeRuntime
+from new_user import new_user
 
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a user who has nothing yet: `state` and `config.toml` lie in it.
-
-    The runtime's folder is elsewhere: a socket's path has to be short.
-    """
-    home = tmp_path_factory.mktemp("user")
-    (home / "config.toml").write_text("idle_exit_s = 1\n")
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as runtime:
-        patch.setenv("CODEGEEX_RUNTIME_DIR", runtime)
-        patch.setenv("CODEGEEX_STATE_DIR", str(home / "state"))
-        patch.setenv("CODEGEEX_CONFIG", str(home / "config.toml"))
-        patch.setenv("CODEGEEX_MODEL", MODEL)
-        patch.setenv("CODEGEEX_DEVICE", DEVICE)
+    with new_user(tmp_path_factory.mktemp("user")) as home:
         yield home
 
 

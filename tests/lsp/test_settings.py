@@ -50,12 +50,23 @@ def test_accepted_forms(raw: object) -> None:
     check(raw, automatic=False, max_lines=3)
 
 
-@pytest.mark.parametrize("raw", [None, {}, {"codegeex": None}, {"codegeex": {}}])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        {},
+        {"codegeex": None},
+        {"codegeex": {}},
+        [],
+        {"codegeex": []},
+        {"codegeex": {"completion": []}},
+    ],
+)
 def test_an_editor_with_nothing_to_say(raw: object) -> None:
     check(raw)
 
 
-@pytest.mark.parametrize("raw", [[], "on", 3, {"codegeex": 1}, {"codegeex": {"completion": []}}])
+@pytest.mark.parametrize("raw", [[1], "on", 3, {"codegeex": 1}, {"codegeex": {"completion": [1]}}])
 def test_something_else_than_an_object(raw: object) -> None:
     check(raw, "must be an object")
 

@@ -1,0 +1,87 @@
+"""The printed configurations in a real Emacs: lsp-mode shows ghost text, Eglot a menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import emacs
+import pytest
+from fake_runtime import FakeRuntime, candidates
+
+from codegeex_lsp.commands.editor_config import configuration
+
+
+@pytest.fixture(scope="module")
+def unpacked(request: pytest.FixtureRequest, fetched: Callable[[str], Path]) -> Path:
+    if not request.config.getoption("--all-editors"):
+        pytest.skip("Emacs is tested with --all-editors")
+    return fetched("emacs")
+
+
+LSP_MODE = """
+(setq lsp-auto-guess-root t
+      lsp-enable-suggest-server-download nil
+      lsp-session-file "{home}/session")
+(find-file "{file}")
+(python-mode)
+(lsp-workspace-folders-add "{home}")
+(lsp)
+(defun ready ()
+  (and (lsp-workspaces) (eq (lsp--workspace-status (car (lsp-workspaces))) 'initialized)))
+(with-timeout (30 (error "never initialized")) (while (not (ready)) (sit-for 0.1)))
+(goto-char (point-max))
+(insert "x = ")
+(defun shown ()
+  (mapconcat (lambda (overlay) (or (overlay-get overlay 'after-string)
+                                   (overlay-get overlay 'display) ""))
+             (overlays-in (point-min) (1+ (point-max))) ""))
+(with-timeout (20 (error "no ghost text"))
+  (while (not (string-match-p "answer" (shown))) (lsp-inline-completion-display) (sit-for 0.2)))
+(say (substring-no-properties (shown)))
+(lsp-inline-completion-accept)
+(say (buffer-substring (line-beginning-position) (line-end-position)))
+(set-buffer-modified-p nil)
+"""
+
+EGLOT = """
+(require 'eglot)
+(setq eglot-sync-connect 10 eglot-confirm-server-edits nil)
+(find-file "{file}")
+(python-mode)
+(eglot-ensure)
+(run-hooks 'post-command-hook)
+(with-timeout (30 (error "never connected"))
+  (while (not (eglot-current-server)) (sit-for 0.1)))
+(goto-char (point-max))
+(insert "x = ans")
+(eglot--signal-textDocument/didChange)
+(let* ((found (eglot-completion-at-point))
+       (table (nth 2 found)))
+  (say (mapconcat #'substring-no-properties (all-completions "ans" table) " ")))
+(set-buffer-modified-p nil)
+"""
+
+
+@pytest.fixture
+def file(user: Path) -> Path:
+    """Python whose last line is empty, below one with characters outside UTF-16's first plane."""
+    path = user / "wide.py"
+    path.write_text('名前 = "😀"\n')
+    return path
+
+
+def test_lsp_mode_shows_ghost_text_and_accepts_it(
+    unpacked: Path, fake: FakeRuntime, user: Path, file: Path
+) -> None:
+    script = LSP_MODE.format(home=user, file=file)
+    said = emacs.run(unpacked, user, configuration("emacs") + script)
+    assert said == ["answer()", "x = answer()"]
+
+
+def test_eglot_offers_the_suggestion_in_its_menu(
+    unpacked: Path, fake: FakeRuntime, user: Path, file: Path
+) -> None:
+    fake.answer = lambda request: candidates("wer()")  # behind the "ans" that stands there
+    said = emacs.run(unpacked, user, configuration("eglot") + EGLOT.format(file=file))
+    assert said == ["wer()"]

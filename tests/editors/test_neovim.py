@@ -1,0 +1,113 @@
+"""The Neovim plugin in a real Neovim 0.12: ghost text, keys, commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_runtime import FakeRuntime, candidates
+from neovim import Neovim
+
+from model_runtime.protocol import Failure, Generate, Reason
+
+
+@pytest.fixture
+def neovim(fetched: Callable[[str], Path], fake: FakeRuntime, user: Path) -> Iterator[Neovim]:
+    with Neovim(fetched("neovim"), user) as editor:
+        yield editor
+
+
+def test_ghost_text_appears_and_tab_accepts_it(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "sum.py")
+    neovim.type("itotal = ")
+    neovim.shows("answer()")
+    neovim.type("<Tab>")
+    neovim.until(lambda: neovim.text == "total = answer()")
+
+
+def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, fake: FakeRuntime, user: Path) -> None:
+    fake.answer = lambda request: Failure(request.id, Reason.NOTHING_GENERATED)
+    neovim.edit(user / "plain.txt")
+    neovim.type("ia")
+    fake.wait(lambda fake: fake.requests)
+    neovim.type("<Tab>")
+    neovim.until(lambda: neovim.text == "a\t")
+
+
+def test_a_word_and_then_a_line_can_be_accepted(
+    neovim: Neovim, fake: FakeRuntime, user: Path
+) -> None:
+    fake.answer = lambda request: _rest("first_part(second) + third\nlast = 1", request)
+    neovim.edit(user / "parts.py")
+    neovim.type("ix = ")
+    neovim.shows("first_part(second) + third\nlast = 1")
+    neovim.type("<M-Right>")
+    neovim.until(lambda: neovim.text == "x = first_part")
+    neovim.shows("(second) + third\nlast = 1")
+    neovim.type("<M-End>")
+    neovim.until(lambda: neovim.text == "x = first_part(second) + third")
+
+
+def test_asking_brings_several_and_keys_walk_through_them(
+    neovim: Neovim, fake: FakeRuntime, user: Path
+) -> None:
+    fake.answer = lambda request: candidates(*("one()", "two()", "three()")[: request.candidates])
+    neovim.edit(user / "choice.py")
+    neovim.type("iv = ")
+    neovim.shows("one()")
+    neovim.type("<M-\\>")
+    fake.wait(lambda fake: any(request.candidates > 1 for request in fake.requests))
+    neovim.until(lambda: _next(neovim) == "two()")
+    neovim.type("<M-[>")
+    neovim.shows("one()")
+    neovim.type("<M-[>")
+    neovim.shows("three()")
+    neovim.type("<Tab>")
+    neovim.until(lambda: neovim.text == "v = three()")
+
+
+def test_emoji_and_chinese_before_the_cursor_move_nothing(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "wide.py")
+    neovim.type('i名前 = "😀é" + ')
+    neovim.shows("answer()")
+    neovim.type("<Tab>")
+    neovim.until(lambda: neovim.text == '名前 = "😀é" + answer()')
+
+
+def test_why_says_the_reason(neovim: Neovim, fake: FakeRuntime, user: Path) -> None:
+    fake.answer = lambda request: Failure(request.id, Reason.NOTHING_GENERATED)
+    neovim.edit(user / "silent.py")
+    neovim.type("ix = ")
+
+    def told() -> bool:
+        neovim.call("nvim_command", "CodeGeeX why")
+        return "nothing to add" in neovim.messages()
+
+    neovim.until(told)
+
+
+def test_the_status_tells_phase_and_model(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "any.py")
+    neovim.type(":CodeGeeX status<CR>")
+    neovim.until(lambda: "CodeGeeX fake: ready." in neovim.messages())
+    assert neovim.lua("return require('codegeex').statusline()") == "CodeGeeX"
+
+
+def test_an_unknown_command_names_those_there_are(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "any.py")
+    neovim.type(":CodeGeeX frobnicate<CR>")
+    neovim.until(lambda: 'no command "frobnicate"' in neovim.messages())
+    assert "actions, ask" in neovim.messages()
+
+
+def _next(neovim: Neovim) -> str:
+    if neovim.ghost() == "one()":
+        neovim.type("<M-]>")
+    return neovim.ghost()
+
+
+def _rest(whole: str, request: Generate) -> tuple[object, ...]:
+    """What is left of `whole` behind the text that was accepted already."""
+    typed = request.prefix.removeprefix("x = ")
+    return candidates(whole.removeprefix(typed))
