@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except (UnsafeDirectoryError, client.NoRuntimeError) as error:
         print(error, file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it, like `head`; Python would flush it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"The runtime can't work here: {error}.", file=sys.stderr)
     return 1
