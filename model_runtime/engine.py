@@ -244,8 +244,8 @@ def _cache(model: LoadedModel, device: Device) -> KVCache:
     dtype = kv_dtype(config, device.dtype, device.place)
     slots, branches = cache_rows(config, dtype)
     return KVCache(
-        layers=config.num_layers + 1,  # the top query layer has keys and values too
-        heads=config.num_attention_heads,
+        layers=config.kv_layers,
+        heads=config.kv_heads,
         head_dim=config.head_dim,
         context=config.max_position_embeddings,
         slots=slots,
