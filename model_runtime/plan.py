@@ -59,7 +59,7 @@ def make(request: Generate, model: LoadedModel, cache: KVCache, show: Show) -> P
         return Plan(copied, [], NOTHING.search, 0)
     prompt = _prompt(request, model, cache.context)
     longest = min(request.max_new_tokens, cache.context - len(prompt.ids))
-    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop))
+    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop, *model.stops))
 
     def continuation(show: Callable[[str], None]) -> Continuation:
         return Continuation(model.tokenizer.stream(), _ends(model), rules, show, prompt.lead)
@@ -100,7 +100,7 @@ def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
 def _ends(model: LoadedModel) -> set[int]:
     """A prompt's control token too can only mean that the model is through with the text."""
     controls = map(model.tokenizer.control, model.format.controls)
-    return {model.tokenizer.end_of_text, *controls}
+    return {model.tokenizer.end_of_text, *controls, *model.ends}
 
 
 def _numbered(show: Show, number: int) -> Callable[[str], None]:
