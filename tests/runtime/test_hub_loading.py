@@ -156,7 +156,7 @@ def test_sentencepiece_keeps_blanks_and_bytes(tmp_path: Path) -> None:
         models.BPE(
             vocab=vocabulary,
             merges=[("▁", "x"), ("s", ">"), ("<", "s>")],
-            unk_token="<unk>",
+            unk_token="<unk>",  # noqa: S106
             fuse_unk=True,
             byte_fallback=True,
         )
@@ -198,7 +198,7 @@ def test_a_name_of_the_catalogue_loads_from_the_users_cache(
     assert told.context_tokens == tiny_hub.CONTEXT
     with pytest.raises(RuntimeFailure, match="codegeex-lsp models pull codegen-350m-mono"):
         weights.load("codegen-350m-mono", DEVICE.place, DEVICE.dtype)
-    with pytest.raises(RuntimeFailure, match="did you mean .*qwen2.5-coder-7b"):
+    with pytest.raises(RuntimeFailure, match=r"did you mean .*qwen2.5-coder-7b"):
         weights.load("qwen2.5-codr-7b", DEVICE.place, DEVICE.dtype)
 
 
@@ -221,7 +221,8 @@ def fim_tasks() -> tuple[str, ...]:
 @pytest.mark.parametrize("quantize", ["int8", "int4", "nf4", "llm.int8"])
 @pytest.mark.parametrize("kind", ["codegen", "qwen2"])
 def test_quantized_while_it_is_loaded(tmp_path: Path, kind: str, quantize: str) -> None:
-    folder = tiny_hub.write_folder(tmp_path / kind, kind)
+    wide = {"n_embd": 128} if kind == "codegen" else {"hidden_size": 128, "intermediate_size": 128}
+    folder = tiny_hub.write_folder(tmp_path / kind, kind, **wide)
     plain, small = load(folder), load(folder, quantize)
     replaced = [
         part
@@ -233,7 +234,7 @@ def test_quantized_while_it_is_loaded(tmp_path: Path, kind: str, quantize: str) 
     with torch.inference_mode():
         found = [run(model, ids) for model in (plain, small)]
     error = (found[0] - found[1]).norm() / found[0].norm()
-    assert error < {"int8": 0.05, "llm.int8": 0.1}.get(quantize, 0.6)
+    assert error < {"int8": 0.1, "llm.int8": 0.2}.get(quantize, 0.6)
     assert error > 0
 
 
@@ -293,17 +294,20 @@ def truncated(folder: Path) -> None:
     ("damage", "sentence"),
     [
         (remove("tokenizer.json", "tokenizer_config.json"), "it has no tokenizer"),
-        (
-            lambda folder: (folder / "tokenizer.json").rename(folder / "vocab.json"),
-            "tokenizer.json",
-        ),
+        (lambda it: (it / "tokenizer.json").rename(it / "vocab.json"), "has no tokenizer.json"),
         (remove("config.json"), "no config.json"),
         (remove("model.safetensors"), "it lacks model.safetensors"),
         (pickled, "pickle files, which can run code"),
         (truncated, "damaged or another network's"),
         (lambda it: edit(it / "config.json", model_type="poem"), '"poem" network'),
         (lambda it: edit(it / "config.json", model_type="t5"), '"t5" network, which can\'t'),
-        (lambda it: edit(it / "config.json", num_hidden_layers=3), "lacks 12 tensors"),
+        (lambda it: edit(it / "config.json", num_hidden_layers=3), "config.json is damaged"),
+        (
+            lambda it: edit(
+                it / "config.json", num_hidden_layers=3, layer_types=["full_attention"] * 3
+            ),
+            "lacks 12 tensors",
+        ),
         (lambda it: edit(it / "config.json", hidden_size=64), "damaged or another network's"),
         (lambda it: edit(it / "config.json", vocab_size=9), "belong to different models"),
         (
