@@ -138,7 +138,11 @@ def _checkpoint(folder: Path) -> Path:
         **CONFIG, vocab_size=len(vocabulary), bos_token_id=0, eos_token_id=0
     )
     torch.manual_seed(0)
-    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    network = transformers.AutoModelForCausalLM.from_config(config)
+    # Only whole words: half a character would not be the same token when it is read again.
+    words = torch.tensor([vocabulary["Ġ" + _word(n)[1:]] for n in range(256, WORDS)])
+    network.lm_head.bias.data.fill_(-1e4)[words] = 0.0
+    network.save_pretrained(folder)
     bpe.save(str(folder / "tokenizer.json"))
     about = {"eos_token": "<|endoftext|>", "add_bos_token": False}
     (folder / "tokenizer_config.json").write_text(json.dumps(about), encoding="utf-8")
