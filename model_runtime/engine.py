@@ -25,6 +25,7 @@ from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.memory import Memory
+from model_runtime.models.codegeex import CodeGeeX
 from model_runtime.models.graphs import CudaCapture, DecodeGraphs
 from model_runtime.protocol import Chunk, Failure, Reason, Result
 from model_runtime.scheduler import Job, Scheduler, failure
@@ -57,7 +58,8 @@ class Engine:
         self.cache = _cache(model, device)
         self.memory = Memory(model.tokenizer)
         self.graphs = None
-        if device.place.type == "cuda":
+        # transformers looks at tensors' values now and then, which no recording can.
+        if device.place.type == "cuda" and isinstance(model.network, CodeGeeX):
             self.graphs = DecodeGraphs(model.network, CudaCapture())
         self.running: list[Generation] = []
         self._out_of_memory = False
@@ -248,8 +250,8 @@ def _cache(model: LoadedModel, device: Device) -> KVCache:
     dtype = kv_dtype(config, device.dtype, device.place)
     slots, branches = cache_rows(config, dtype)
     return KVCache(
-        layers=config.num_layers + 1,  # the top query layer has keys and values too
-        heads=config.num_attention_heads,
+        layers=config.kv_layers,
+        heads=config.kv_heads,
         head_dim=config.head_dim,
         context=config.max_position_embeddings,
         slots=slots,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from model_runtime.errors import RuntimeFailure
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
-from model_runtime.models.codegeex import CodeGeeXConfig
 from model_runtime.models.linear import FEWEST_WORTH_QUANTIZED
 from model_runtime.quantization import GROUP, Precision
 from model_runtime.system_memory import free_memory
@@ -43,6 +43,35 @@ LARGE_CACHE_BYTES = GIB
 NF4_BLOCK, NF4_SCALE_BYTES = 64, 2
 
 
+class Shape(Protocol):
+    """What memory depends on: the rows of keys and values, and what the parameters are in.
+
+    `linear_parameters` are in the matrices of Linear layers that can be quantized, which have
+    `linear_rows` rows together; the positions are those that are served.
+    """
+
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def max_position_embeddings(self) -> int: ...
+    @property
+    def kv_layers(self) -> int: ...
+    @property
+    def kv_heads(self) -> int: ...
+    @property
+    def head_dim(self) -> int: ...
+    @property
+    def linear_parameters(self) -> int: ...
+    @property
+    def linear_rows(self) -> int: ...
+    @property
+    def other_parameters(self) -> int: ...
+    @property
+    def largest_matrix(self) -> int: ...
+
+
 class FitError(RuntimeFailure):
     """The model needs more memory than there is."""
 
@@ -63,44 +92,38 @@ class Need:
 Needs = Mapping[Kept, Need]
 
 
-def need(config: CodeGeeXConfig, kept: Kept, dtype: torch.dtype, place: torch.device = CPU) -> Need:
+def need(config: Shape, kept: Kept, dtype: torch.dtype, place: torch.device = CPU) -> Need:
     """What serving a model with its matrices `kept` so takes, computing in `dtype` on `place`."""
-    linear, other = parameters(config)
     kv = kv_dtype(config, dtype, place)
     slots, branches = cache_rows(config, kv)
-    # A quantized matrix may be dequantized for its product, the largest is an MLP's.
-    largest_matrix = 4 * config.hidden_size**2
     positions = LONGEST_CHUNK * config.hidden_size * WIDTHS_AT_WORK + config.vocab_size
     return Need(
-        weights=_linear_bytes(config, linear, kept, dtype) + other * dtype.itemsize,
+        weights=_linear_bytes(config, kept, dtype) + config.other_parameters * dtype.itemsize,
         cache=(slots + branches) * cache_row_bytes(config, kv),
-        working=(largest_matrix + positions) * dtype.itemsize,
+        # A quantized matrix may be dequantized for its product.
+        working=(config.largest_matrix + positions) * dtype.itemsize,
     )
 
 
-def parameters(config: CodeGeeXConfig) -> tuple[int, int]:
+def parameters(config: Shape) -> tuple[int, int]:
     """How many there are in the Linear layers' matrices, and in all the rest."""
-    hidden, blocks = config.hidden_size, config.num_layers + 1
-    linear = blocks * 12 * hidden**2
-    tables = config.vocab_size + 2 * config.max_position_embeddings
-    # A block has biases of 4 + 4 + 1 and two layernorms; the final layernorm is one more.
-    return linear, tables * hidden + blocks * 13 * hidden + 2 * hidden
+    return config.linear_parameters, config.other_parameters
 
 
-def cache_row_bytes(config: CodeGeeXConfig, dtype: torch.dtype) -> int:
-    """One row of the KV cache; the top query layer has keys and values too."""
-    positions = (config.num_layers + 1) * config.max_position_embeddings
-    return 2 * positions * config.hidden_size * dtype.itemsize
+def cache_row_bytes(config: Shape, dtype: torch.dtype) -> int:
+    """One row of the KV cache."""
+    positions = config.kv_layers * config.max_position_embeddings
+    return 2 * positions * config.kv_heads * config.head_dim * dtype.itemsize
 
 
-def cache_rows(config: CodeGeeXConfig, dtype: torch.dtype) -> tuple[int, int]:
+def cache_rows(config: Shape, dtype: torch.dtype) -> tuple[int, int]:
     """How many slots and how many branches the KV cache has."""
     if cache_row_bytes(config, dtype) > LARGE_ROW_BYTES:
         return SLOTS_OF_LARGE, BRANCHES_OF_LARGE
     return SLOTS, BRANCHES
 
 
-def kv_dtype(config: CodeGeeXConfig, device_dtype: torch.dtype, place: torch.device) -> torch.dtype:
+def kv_dtype(config: Shape, device_dtype: torch.dtype, place: torch.device) -> torch.dtype:
     """What keys and values are kept in: what is computed in, but for a large cache on a CPU.
 
     In float32 the cache of CodeGeeX-13B would take more than its INT8 weights.
@@ -112,7 +135,7 @@ def kv_dtype(config: CodeGeeXConfig, device_dtype: torch.dtype, place: torch.dev
     return device_dtype
 
 
-def needs(config: CodeGeeXConfig, dtype: torch.dtype, place: torch.device = CPU) -> Needs:
+def needs(config: Shape, dtype: torch.dtype, place: torch.device = CPU) -> Needs:
     """The same for every way the matrices could be kept."""
     return {kept: need(config, kept, dtype, place) for kept in ALL_KEPT}
 
@@ -165,8 +188,8 @@ def free_bytes(place: torch.device) -> int | None:
     return free
 
 
-def _linear_bytes(config: CodeGeeXConfig, count: int, kept: Kept, dtype: torch.dtype) -> int:
-    rows = 9 * config.hidden_size * (config.num_layers + 1)
+def _linear_bytes(config: Shape, kept: Kept, dtype: torch.dtype) -> int:
+    count, rows = config.linear_parameters, config.linear_rows
     match kept:
         case BitsAndBytes.NF4:
             return count // 2 + count // NF4_BLOCK * NF4_SCALE_BYTES

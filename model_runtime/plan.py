@@ -67,7 +67,7 @@ def make(
         return Plan(copied, [], NOTHING.search, 0)
     prompt = _prompt(request, model, cache.context)
     longest = min(request.max_new_tokens, cache.context - len(prompt.ids))
-    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop))
+    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop, *model.stops))
 
     def continuation(show: Callable[[str], None]) -> Continuation:
         return Continuation(model.tokenizer.stream(), _ends(model), rules, show, prompt.lead)
@@ -121,7 +121,7 @@ def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) 
 def _ends(model: LoadedModel) -> set[int]:
     """A prompt's control token too can only mean that the model is through with the text."""
     controls = map(model.tokenizer.control, model.format.controls)
-    return {model.tokenizer.end_of_text, *controls}
+    return {model.tokenizer.end_of_text, *controls, *model.ends}
 
 
 def _numbered(show: Show, number: int) -> Callable[[str], None]:

@@ -39,6 +39,34 @@ class CodeGeeXConfig:
     def head_dim(self) -> int:
         return self.hidden_size // self.num_attention_heads
 
+    @property
+    def kv_layers(self) -> int:
+        """The top query layer has keys and values too."""
+        return self.num_layers + 1
+
+    @property
+    def kv_heads(self) -> int:
+        return self.num_attention_heads
+
+    @property
+    def linear_parameters(self) -> int:
+        return self.kv_layers * 12 * self.hidden_size**2
+
+    @property
+    def linear_rows(self) -> int:
+        return self.kv_layers * 9 * self.hidden_size
+
+    @property
+    def other_parameters(self) -> int:
+        """A block has biases of 4 + 4 + 1 and two layernorms; the final layernorm is one more."""
+        tables = self.vocab_size + 2 * self.max_position_embeddings
+        return (tables + self.kv_layers * 13 + 2) * self.hidden_size
+
+    @property
+    def largest_matrix(self) -> int:
+        """An MLP's."""
+        return 4 * self.hidden_size**2
+
 
 @dataclass(frozen=True, slots=True)
 class Cached:
