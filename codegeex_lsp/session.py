@@ -1,4 +1,5 @@
-"""What one editor window's server holds beside its documents: settings, runtime link, completer.
+"""What one editor window's server holds beside its documents: settings, runtime link, completer,
+performer of actions.
 
 The handlers in handlers/ get the session and a message's parameters. Tells the editor what the
 model is doing (codegeex/status, progress, one message when it fails) and the runtime what the
@@ -16,9 +17,11 @@ from lsprotocol import types
 
 from codegeex_lsp import notebooks
 from codegeex_lsp.completer import Completer
+from codegeex_lsp.delivery import Delivery
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.errors import ClientRefusedError
 from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
+from codegeex_lsp.performer import Performer
 from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
 from codegeex_lsp.settings import Settings, load_trusted
 
@@ -36,6 +39,9 @@ class Session:
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
         self.completer = Completer(self.runtime, lambda: self.settings, server.documents.is_current)
+        self.performer = Performer(self.runtime)
+        self.delivery = Delivery(server)
+        self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
         self._tokens = itertools.count(1)
         self._progress: asyncio.Task[None] | None = None
         self._warned = ""
@@ -123,3 +129,6 @@ class Session:
             self.completer.changed()
         elif event.kind is DocumentEventKind.CLOSED:
             self.completer.closed(event.snapshot.uri)
+            for work, uri in self.errands.items():
+                if uri == event.snapshot.uri:
+                    work.cancel()

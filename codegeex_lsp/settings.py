@@ -26,6 +26,14 @@ PREFIX = "codegeex"
 EXTENSION_SECTIONS = frozenset({"server", "interpreter", "trace"})
 
 
+class Placement(StrEnum):
+    """Where a translation goes."""
+
+    REPLACE = "replace"
+    COMMENT = "comment"
+    BESIDE = "beside"
+
+
 class Pause(StrEnum):
     """Whether an automatic request waits for the next keystroke of a burst."""
 
@@ -80,11 +88,24 @@ class CompletionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionSettings:
+    target_languages: tuple[str, ...] = _setting(
+        ("Python", "C++", "Java", "JavaScript", "Go"),
+        "Languages that the menu offers to translate to; the first is meant where none is named.",
+    )
+    placement: Placement = _setting(  # noqa: RUF009  (an enum member is as immutable as a number)
+        Placement.COMMENT,
+        "A translation replaces the code, goes below it and makes it a comment, or opens beside.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the editor's settings under `codegeex.` say."""
 
     enabled: bool = _setting(True, "Turn CodeGeeX on or off.")
     completion: CompletionSettings = CompletionSettings()
+    actions: ActionSettings = ActionSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +125,16 @@ class TrustedSettings:
     idle_exit_s: int = _setting(
         600, "Seconds without an editor after which the model's process ends.", 1, 30 * 86400
     )
+    template_folder: str = _setting(
+        "templates",
+        "The folder of your prompt templates, one file each; beside the configuration file unless "
+        "it is a whole path.",
+    )
 
 
 # --- reading ------------------------------------------------------------------------------------
 
-Group = TypeVar("Group", Settings, CompletionSettings, TrustedSettings)
+Group = TypeVar("Group", Settings, CompletionSettings, ActionSettings, TrustedSettings)
 
 # Deep enough for every name there is; a deeper value is left whole and found wrong.
 _DEPTH = 3

@@ -20,7 +20,10 @@ LONGEST_TURN = 8
 
 
 class Continuation:
-    """`ends` are the tokens that end the text, `show` gets its pieces as they become certain."""
+    """`ends` are the tokens that end the text, `show` gets its pieces as they become certain.
+
+    The text begins with `lead`, which the model doesn't write.
+    """
 
     def __init__(
         self,
@@ -28,13 +31,16 @@ class Continuation:
         ends: Container[int],
         rules: StopRules,
         show: Callable[[str], None],
+        lead: str = "",
     ) -> None:
         self._characters = characters
         self._ends = ends
         self._show = show
+        self._lead = lead
         self._stopping = StoppingText(rules)
         self._tokens: list[int] = []
         self._logprobs: list[float] = []
+        show(lead)
 
     @property
     def finished(self) -> bool:
@@ -64,7 +70,7 @@ class Continuation:
         """The log-probabilities leave out the token that ended the text."""
         text = self._stopping
         return Candidate(
-            text=text.text,
+            text=self._lead + text.text,
             source="model",
             finish=str(text.finish),
             tokens=text.tokens,

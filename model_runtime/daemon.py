@@ -175,6 +175,8 @@ class Daemon:
                 model,
                 told.context_chars,
                 told.minimum_confidence,
+                told.tasks,
+                told.context_tokens,
             )
         )
         connection.send(self._state)

@@ -17,8 +17,8 @@ from model_runtime.continuation import Continuation
 from model_runtime.counters import Spent
 from model_runtime.errors import BadPromptError
 from model_runtime.kv_cache import Rows, Slot
-from model_runtime.prompts import render
-from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Timing
+from model_runtime.prompts import Rendered, render
+from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Task, Timing
 from model_runtime.sampling import Sampling, choose
 from model_runtime.scheduler import Job, failure
 from model_runtime.stopping import Finish, StoppingText, StopRules
@@ -53,8 +53,8 @@ class Generation:
     def run(self) -> Result | Failure:
         """The answer. Raises CancelledError, RuntimeFailure, and whatever breaks in the model."""
         request = self._request
-        if request.task != "complete":
-            message = f'{self._engine.model.name} completes code; it can\'t "{request.task}".'
+        if request.task not in self._engine.model.format.tasks:
+            message = f'The model {self._engine.model.name} can\'t "{request.task}".'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
         if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
             raise BadPromptError(
@@ -73,7 +73,7 @@ class Generation:
     def _copies(self) -> list[Candidate]:
         """The copy from the same file, where the model is one that copies first."""
         request = self._request
-        if not self._engine.model.copies_first:
+        if not self._engine.model.copies_first or request.task != Task.COMPLETE:
             return []
         text = copying.predict(request.prefix, request.suffix)
         if text is None:
@@ -88,8 +88,9 @@ class Generation:
 
     def _from_model(self, wanted: int, sampling: Sampling, number: int) -> list[Candidate]:
         """`wanted` candidates, numbered from `number` in the stream."""
-        ids = self._prompt()
-        growing = [self._continuation(number + row, len(ids)) for row in range(wanted)]
+        prompt = self._prompt()
+        ids = prompt.ids
+        growing = [self._continuation(number + row, prompt) for row in range(wanted)]
         slot = self._engine.cache.acquire(ids)
         if slot is None:
             raise RuntimeError("requests nest deeper than there are slots")
@@ -104,29 +105,25 @@ class Generation:
             slot.release()
         return [continuation.candidate() for continuation in self._best_first(growing)]
 
-    def _prompt(self) -> list[int]:
-        """The prompt's ids; it leaves room for the new tokens, up to half of the context."""
+    def _prompt(self) -> Rendered:
+        """The prompt; it leaves room for the new tokens, up to half of the context."""
         model, request = self._engine.model, self._request
         context = model.config.max_position_embeddings
-        return render(
-            model.format,
-            model.tokenizer,
-            language=request.language,
-            prefix=request.prefix,
-            suffix=request.suffix,
-            budget=max(context - request.max_new_tokens, context // 2),
-        )
+        budget = max(context - request.max_new_tokens, context // 2)
+        return render(model.format, model.tokenizer, request, budget)
 
-    def _continuation(self, number: int, prompt_length: int) -> Continuation:
+    def _continuation(self, number: int, prompt: Rendered) -> Continuation:
         model, request = self._engine.model, self._request
         # A prompt's control token can only mean that the model is through with the text.
         controls = map(model.tokenizer.control, model.format.controls)
-        room = model.config.max_position_embeddings - prompt_length
+        room = model.config.max_position_embeddings - len(prompt.ids)
+        stop = (*request.stop, *prompt.stop)
         return Continuation(
             model.tokenizer.stream(),
             {model.tokenizer.end_of_text, *controls},
-            StopRules(min(request.max_new_tokens, room), request.max_lines, request.stop),
+            StopRules(min(request.max_new_tokens, room), request.max_lines, stop),
             lambda text: self._show(number, text),
+            prompt.lead,
         )
 
     def _prefill(self, slot: Slot, ids: list[int]) -> Tensor:

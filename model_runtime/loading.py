@@ -17,7 +17,8 @@ from model_runtime import copying
 from model_runtime.counters import Work
 from model_runtime.errors import RuntimeFailure
 from model_runtime.logs import LOG
-from model_runtime.protocol import Chunk, Failure, Result
+from model_runtime.prompts import PromptFormat
+from model_runtime.protocol import Chunk, Failure, Result, Task
 from model_runtime.scheduler import Job, Scheduler
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Announcement:
 
     context_chars: int = USUAL_CONTEXT_CHARS
     minimum_confidence: float = 0.0
+    tasks: tuple[str, ...] = (Task.COMPLETE,)
+    context_tokens: int = USUAL_CONTEXT_CHARS // CHARS_PER_TOKEN
 
 
 def announce(model: str) -> Announcement:
@@ -79,11 +82,14 @@ def announce(model: str) -> Announcement:
     path = EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
+        tokens = int(description["network"]["max_position_embeddings"])
+        context = tokens * CHARS_PER_TOKEN
         searched = copying.MAX_BEFORE + copying.MAX_AFTER
         return Announcement(
             max(context, searched) if description["copies_first"] else context,
             float(description.get("minimum_confidence", 0.0)),
+            PromptFormat(description["prompt_format"]).tasks,
+            tokens,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Announcement()  # loading will say what is wrong with it

@@ -68,6 +68,23 @@ class Reason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
 
 
+class Task(StrEnum):
+    """What a model can be asked for, and what the answer is.
+
+    COMPLETE: text for the cursor. GENERATE: code for the cursor that does what the last comment
+    before it, or `instruction`, asks. TRANSLATE: `code` in `target_language`. EXPLAIN: `code` with
+    comments, or prose. DOCSTRING: what the comment on `code` should say, without its marks.
+    TEMPLATE: what follows `prefix`, a text of the user's own.
+    """
+
+    COMPLETE = "complete"
+    GENERATE = "generate"
+    TRANSLATE = "translate"
+    EXPLAIN = "explain"
+    DOCSTRING = "docstring"
+    TEMPLATE = "template"
+
+
 class Priority(IntEnum):
     """Lower runs first; a waiting INTERACTIVE request pre-empts BATCH between decode steps."""
 
@@ -102,20 +119,24 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask for text at a cursor. The runtime renders the prompt for its own model family.
+    """Ask for text. The runtime renders the prompt for its own model family.
 
-    `language` is the display name ("Python", "C++"), empty when unknown. `document` names what the
-    request belongs to: a newer INTERACTIVE request of the same client and document replaces it; an
-    empty name is never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends
-    the text after that many lines with something in them, 0 means no limit. `temperature` 0 is
-    greedy. With `best_first` the first of several candidates is the greedy one.
+    `task` is one of Task, `code` what it is about, where it isn't about a cursor. `language` is the
+    display name ("Python", "C++"), empty when unknown. `document` names what the request belongs
+    to: a newer INTERACTIVE request of the same client and document replaces it; an empty name is
+    never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
+    that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
+    `best_first` the first of several candidates is the greedy one.
     """
 
     id: int
     prefix: str
     suffix: str = ""
-    task: str = "complete"
+    task: str = Task.COMPLETE
+    code: str = ""
+    instruction: str = ""
     language: str = ""
+    target_language: str = ""
     path: str = ""
     document: str = ""
     priority: int = Priority.INTERACTIVE
@@ -169,6 +190,8 @@ class Welcome:
 
     `context_chars` is how much prefix plus suffix text is worth sending. Text nobody asked for is
     better not shown when the model gave its tokens less than `minimum_confidence` on average.
+    `tasks` are those of Task that it can be asked for; prompt and answer together have at most
+    `context_tokens`.
     """
 
     protocol: int
@@ -177,6 +200,8 @@ class Welcome:
     model: str
     context_chars: int
     minimum_confidence: float = 0.0
+    tasks: tuple[str, ...] = (Task.COMPLETE,)
+    context_tokens: int = 2048
 
 
 @dataclass(frozen=True, slots=True)

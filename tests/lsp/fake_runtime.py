@@ -39,6 +39,8 @@ class FakeRuntime:
         self.answer: Callable[[Generate], Answer] = lambda request: candidates("answer()")
         self.delay_s = 0.0
         self.minimum_confidence = 0.0
+        self.tasks: tuple[str, ...] = tuple(protocol.Task)
+        self.context_tokens = 2048
         self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
         self.cancelled: list[int] = []
@@ -175,6 +177,8 @@ class FakeRuntime:
             self.model,
             2000,
             self.minimum_confidence,
+            self.tasks,
+            self.context_tokens,
         )
         writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 
@@ -186,6 +190,9 @@ class FakeRuntime:
             reply: protocol.Message = Failure(request.id, made.reason, made.message)
         else:
             reply = protocol.Result(request.id, made, Timing())
+            if request.stream:
+                for line in made[0].text.splitlines(keepends=True):
+                    writer.write(protocol.encode(protocol.Chunk(request.id, 0, line)))
         self._running.pop((writer, request.id), None)
         writer.write(protocol.encode(reply))
         self._notice()

@@ -21,6 +21,7 @@ from model_runtime.errors import WeightsError
 from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts import PromptFormat, render
+from model_runtime.protocol import Generate
 from model_runtime.weights import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, LoadedModel
 
 CPU = torch.device("cpu")
@@ -86,9 +87,8 @@ def test_what_the_embedded_model_is(nano: LoadedModel) -> None:
 def test_the_embedded_model_continues_as_it_always_did(
     nano: LoadedModel, language: str, prefix: str, suffix: str, expected: str
 ) -> None:
-    ids = render(
-        nano.format, nano.tokenizer, language=language, prefix=prefix, suffix=suffix, budget=500
-    )
+    request = Generate(0, prefix, suffix, language=language)
+    ids = render(nano.format, nano.tokenizer, request, budget=500).ids
     text = nano.tokenizer.decode(greedy(nano.network, ids, 8))
     assert text.startswith(expected)
 
