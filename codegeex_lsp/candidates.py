@@ -11,6 +11,7 @@ from collections.abc import Callable
 from codegeex_lsp.actions.plan import Refusal
 from codegeex_lsp.completion import postprocess
 from codegeex_lsp.completion.context import Context
+from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.runtime_client import RuntimeClient, Unanswered
 from codegeex_lsp.settings import CompletionSettings
@@ -45,7 +46,7 @@ async def gather(
             result = await runtime.generate(request)
         except Unanswered as silence:
             if not found and silence.reason is not Reason.NOTHING_GENERATED:
-                raise Refusal(silence.detail or f"No answer: {silence.reason.value}.") from None
+                raise Refusal(silence.detail or sentence(silence.reason)) from None
             break
         fresh = [one for one in _suggestions(result, context) if one.text not in found]
         fresh = fresh[: wanted - len(found)]

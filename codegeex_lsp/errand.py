@@ -16,6 +16,7 @@ from lsprotocol import types
 
 from codegeex_lsp import languages, work_progress
 from codegeex_lsp.actions.plan import Plan, Refusal
+from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.delivery import CLOSED, Delivered
 from codegeex_lsp.documents import Snapshot
 from codegeex_lsp.errors import (
@@ -25,7 +26,7 @@ from codegeex_lsp.errors import (
 )
 from codegeex_lsp.languages import Language
 from codegeex_lsp.performer import Told
-from model_runtime.protocol import Task
+from model_runtime.protocol import Reason, Task
 
 if TYPE_CHECKING:
     from codegeex_lsp.session import Session
@@ -66,6 +67,8 @@ def opened(session: Session, uri: str) -> Snapshot:
     snapshot = session.server.documents.snapshot(uri)
     if snapshot is None:
         raise RequestFailedError(NOT_OPEN)
+    if snapshot.size > session.settings.completion.max_file_size:
+        raise RequestFailedError(sentence(Reason.FILE_TOO_LARGE))
     return snapshot
 
 

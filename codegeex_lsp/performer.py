@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codegeex_lsp.actions.plan import Outcome, Plan, Question, Refusal
+from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.runtime_client import Phase, RuntimeClient, Unanswered
 from model_runtime.protocol import Chunk, Generate, Priority, Result, Task
 
@@ -111,7 +112,7 @@ class Performer:
         try:
             result = await _or_enough(self._runtime.generate(request, hear), enough)
         except Unanswered as silence:
-            raise Refusal(_sentence(silence)) from None
+            raise Refusal(silence.detail or sentence(silence.reason)) from None
         if result is None:
             return ("".join(heard),)
         return tuple(candidate.text for candidate in result.candidates)
@@ -156,9 +157,3 @@ async def _or_enough(asking: Coroutine[Any, Any, Result], enough: asyncio.Event)
     finally:
         work.cancel()
         waiting.cancel()
-
-
-def _sentence(silence: Unanswered) -> str:
-    if silence.detail:
-        return silence.detail
-    return f"The model gave no answer ({silence.reason.value}); try again."

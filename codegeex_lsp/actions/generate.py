@@ -6,7 +6,7 @@ turn, and the next one is asked with what the ones before it gave.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from codegeex_lsp.actions import answers, comments
 from codegeex_lsp.actions.passage import Passage, bare, dedented, indentation_of, width
@@ -38,7 +38,7 @@ def plan(
     return _stepwise(snapshot, lines, found)
 
 
-def steps(lines: list[str], first: int, last: int, language: Language) -> list[tuple[int, int]]:
+def steps(lines: Sequence[str], first: int, last: int, language: Language) -> list[tuple[int, int]]:
     """The comments from line `first` to `last` that no code follows, as first and last line."""
     found: list[tuple[int, int]] = []
     number = last
@@ -132,7 +132,7 @@ def _text(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _is_open(lines: list[str], last: int, language: Language) -> bool:
+def _is_open(lines: Sequence[str], last: int, language: Language) -> bool:
     """Whether no code follows the comment that ends at `last` directly."""
     following = lines[last + 1].strip() if last + 1 < len(lines) else ""
     return not following or comments.words(following, language) is not None

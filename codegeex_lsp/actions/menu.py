@@ -13,6 +13,8 @@ from codegeex_lsp.languages import Language
 from model_runtime.protocol import Task
 
 MOST = 20
+# In a longer selection nobody looks for comments without code.
+SEARCHED_LINES = 1000
 TITLE = "CodeGeeX: "
 REWRITE = "refactor.rewrite.codegeex"
 SOURCE = "source.codegeex"
@@ -71,7 +73,8 @@ def _offer(title: str, task: Task, kind: str = REWRITE, **arguments: str) -> Off
 def _has_comment(snapshot: Snapshot, start: Position, end: Position, language: Language) -> bool:
     lines = snapshot.lines
     last = min(end.line, len(lines) - 1)
+    if last - start.line > SEARCHED_LINES:
+        return False
     if last > start.line:
-        bare = [line.rstrip("\r\n") for line in lines[: last + 2]]
-        return bool(generate.steps(bare, start.line, last, language))
+        return bool(generate.steps(lines, start.line, last, language))
     return comments.at(lines, start.line, language) is not None

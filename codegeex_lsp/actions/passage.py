@@ -7,8 +7,9 @@ definition around it, found by indentation and a few words, without a parser.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from codegeex_lsp.documents import Position, Snapshot, content_length
 
@@ -89,7 +90,8 @@ class Passage:
 
     @property
     def is_blank(self) -> bool:
-        return not any(line.strip() for line in self.lines)
+        lines = self.snapshot.lines[self.first : self.last + 1]
+        return not any(line.strip() for line in lines)
 
 
 def of_selection(snapshot: Snapshot, start: Position, end: Position) -> Passage:
@@ -105,9 +107,10 @@ def enclosing(snapshot: Snapshot, line: int) -> Passage:
     """The innermost definition around `line`; else the outermost block, else the line alone."""
     lines = snapshot.lines
     line = _nearest_text(lines, line)
-    around = _ancestors(lines, line)
-    headers = [number for number in around if is_definition(lines[number])]
-    first = headers[0] if headers else around[-1]
+    first = line
+    for first in _outwards(lines, line):
+        if is_definition(lines[first]):
+            break
     return Passage(snapshot, first, _block_end(lines, first))
 
 
@@ -179,23 +182,23 @@ def _without_blank_edges(passage: Passage) -> Passage:
 
 def _nearest_text(lines: Sequence[str], line: int) -> int:
     """The line itself, or the next one with text above it, else below it."""
-    order = [*range(line, -1, -1), *range(line + 1, len(lines))]
+    order = chain(range(line, -1, -1), range(line + 1, len(lines)))
     return next((number for number in order if lines[number].strip()), line)
 
 
-def _ancestors(lines: Sequence[str], line: int) -> list[int]:
+def _outwards(lines: Sequence[str], line: int) -> Iterator[int]:
     """`line` and the lines that enclose it, innermost first: each indented less than the last."""
-    found = [line]
+    yield line
     # A closer belongs to the line that opened its block, which is indented alike.
     limit = width(lines[line]) + bool(_CLOSER.fullmatch(bare(lines[line])))
     for number in range(line - 1, -1, -1):
         text = lines[number]
-        if not text.strip() or _CLOSER.fullmatch(bare(text)) or text.strip() == "{":
+        if limit == 0:
+            return
+        if text.strip() in ("", "{") or width(text) >= limit or _CLOSER.fullmatch(bare(text)):
             continue
-        if width(text) < limit:
-            found.append(number)
-            limit = width(text)
-    return found
+        yield number
+        limit = width(text)
 
 
 def _block_end(lines: Sequence[str], first: int) -> int:
@@ -205,10 +208,13 @@ def _block_end(lines: Sequence[str], first: int) -> int:
         text = bare(lines[number])
         if not text.strip():
             continue
+        if width(text) > own:
+            last = number
+            continue
         closes = bool(_CLOSER.fullmatch(text)) or text.strip()[0] in "{)]}"
-        if width(text) < own or (width(text) == own and not closes):
+        if width(text) < own or not closes:
             break
         last = number
-        if width(text) == own and closes and text.strip() not in ("{", ")", "):", ") {"):
+        if text.strip() not in ("{", ")", "):", ") {"):
             break
     return last

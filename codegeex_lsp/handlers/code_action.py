@@ -25,7 +25,10 @@ def handle(
     session: Session, params: types.CodeActionParams
 ) -> Sequence[types.CodeAction | types.Command]:
     snapshot = session.server.snapshot_for(params)
-    if snapshot is None or not session.settings.enabled:
+    settings = session.settings
+    if snapshot is None or not settings.enabled:
+        return []
+    if snapshot.size > settings.completion.max_file_size:
         return []
     start, end = convert.span(params.range, snapshot, session.server.encoding)
     offers = menu.offers(
@@ -33,7 +36,7 @@ def handle(
         start,
         end,
         languages.of(snapshot.language_id, snapshot.uri),
-        session.settings.actions.target_languages,
+        settings.actions.target_languages,
         templates.names(templates.folder(session.runtime.trusted, os.environ)),
     )
     only = params.context.only

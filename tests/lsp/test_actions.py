@@ -399,11 +399,21 @@ def test_turned_off(model: FakeRuntime, windows: Callable[..., ActingEditor]) ->
     check_refused(page, "codegeex.explain", "turned off")
 
 
+def test_a_file_larger_than_the_limit(
+    model: FakeRuntime, windows: Callable[..., ActingEditor]
+) -> None:
+    editor = windows(options={"completion": {"maxFileSize": 1024}})
+    editor.ready()
+    page = editor.page("x = 1\n" * 500)
+    assert page.actions() == []
+    check_refused(page, "codegeex.explain", "maxFileSize")
+
+
 def test_a_runtime_that_fails_says_why(model: FakeRuntime, acting: ActingEditor) -> None:
     model.answer = lambda request: Failure(0, Reason.BAD_REQUEST, "The text is too long.")
     check_refused(acting.page(ADD), "codegeex.explain", "The text is too long.")
     model.answer = lambda request: Failure(0, Reason.OUT_OF_MEMORY)
-    check_refused(acting.page(ADD), "codegeex.explain", "out_of_memory")
+    check_refused(acting.page(ADD), "codegeex.explain", "memory")
 
 
 def test_a_runtime_that_is_lost(model: FakeRuntime, acting: ActingEditor) -> None:
