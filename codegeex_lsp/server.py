@@ -28,6 +28,7 @@ from codegeex_lsp.handlers import (
     initialize,
     initialized,
     inline_completion,
+    pull_model,
     shutdown,
     template,
     translate,
@@ -56,6 +57,7 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     template.METHOD: (template.handle, None),
     candidates.METHOD: (candidates.handle, None),
     why.METHOD: (why.handle, None),
+    pull_model.METHOD: (pull_model.handle, None),
 }
 
 PARAMS_TYPES: dict[str, type[Any]] = {
@@ -66,6 +68,7 @@ PARAMS_TYPES: dict[str, type[Any]] = {
     template.METHOD: template.TemplateParams,
     candidates.METHOD: candidates.CandidatesParams,
     why.METHOD: why.WhyParams,
+    pull_model.METHOD: pull_model.PullModelParams,
 }
 
 NOTEBOOKS = types.NotebookDocumentSyncOptions(

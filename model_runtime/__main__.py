@@ -1,7 +1,7 @@
-"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench.
+"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench, models.
 
 It parses and prints; daemon.py serves, client.py asks, conversion/ converts,
-bench.py measures. Exit codes: 0 done,
+bench.py measures, model_commands.py has the models. Exit codes: 0 done,
 1 couldn't be done, 2 bad arguments or a bad checkpoint.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_runtime import __version__, check, client, daemon, endpoint
+from model_runtime import __version__, check, client, daemon, endpoint, model_commands
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.errors import RuntimeFailure
 from model_runtime.loading import DEFAULT_MODEL, INSTALL
@@ -90,6 +90,7 @@ def _parser() -> Parser:
         commands, "bench", _bench, "measure a network with random weights, and the memory"
     )
     measuring.set_defaults(model=RANDOM_MODEL)
+    model_commands.add_to(commands)
     return parser
 
 
