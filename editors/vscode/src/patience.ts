@@ -5,7 +5,8 @@
  * because its own menu of words opens, and never asks again: a model that takes a second would
  * never show anything. So a request is not withdrawn from the server as long as nothing has moved.
  * VS Code is made to ask again instead, which it doesn't withdraw, and gets the answer of the first
- * request. The model runs once.
+ * request. The model runs once. Only when a word in the menu is selected by then, the question is
+ * another one: what would follow that word.
  */
 
 import * as vscode from 'vscode';
@@ -31,15 +32,20 @@ export class Patience {
         next: Next,
     ): Answer {
         const before = this.latest;
+        let { triggerKind } = context;
         if (before?.again && before.isAt(document, position)) {
             before.again = false;
-            token.onCancellationRequested(() => before.withdrawIfMoved());
-            return before.answer;
+            if (before.selected === selectedText(context)) {
+                token.onCancellationRequested(() => before.withdrawIfMoved());
+                return before.answer;
+            }
+            before.withdraw();
+            triggerKind = vscode.InlineCompletionTriggerKind.Automatic;
         }
-        if (context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke) {
+        if (triggerKind === vscode.InlineCompletionTriggerKind.Invoke) {
             return next(document, position, context, token);
         }
-        const asked = new Asked(document, position, context, next);
+        const asked = new Asked(document, position, { ...context, triggerKind }, next);
         this.latest = asked;
         token.onCancellationRequested(() => {
             if (!asked.withdrawIfMoved()) {
@@ -61,6 +67,7 @@ export class Patience {
 class Asked {
     again = false;
     readonly answer: Answer;
+    readonly selected: string | undefined;
     private readonly version: number;
     private readonly withdrawal = new vscode.CancellationTokenSource();
 
@@ -71,6 +78,7 @@ class Asked {
         next: Next,
     ) {
         this.version = document.version;
+        this.selected = selectedText(context);
         this.answer = next(document, position, context, this.withdrawal.token);
     }
 
@@ -87,8 +95,17 @@ class Asked {
         const editor = vscode.window.activeTextEditor;
         const stays = editor !== undefined && this.isAt(editor.document, editor.selection.active);
         if (!stays) {
-            this.withdrawal.cancel();
+            this.withdraw();
         }
         return !stays;
     }
+
+    withdraw(): void {
+        this.withdrawal.cancel();
+    }
+}
+
+/** The word selected in the menu. */
+function selectedText(context: vscode.InlineCompletionContext): string | undefined {
+    return context.selectedCompletionInfo?.text;
 }
