@@ -68,11 +68,7 @@ export class Server {
     }
 
     /** Asks the server. Shows its sentence when it refuses, and answers undefined then. */
-    async ask<Reply>(
-        method: string,
-        params: object,
-        token?: vscode.CancellationToken,
-    ): Promise<Reply | undefined> {
+    async ask<Reply>(method: string, params: object): Promise<Reply | undefined> {
         if (!this.client?.isRunning()) {
             void vscode.window.showWarningMessage(
                 vscode.l10n.t('CodeGeeX: the language server is not running.'),
@@ -80,7 +76,7 @@ export class Server {
             return undefined;
         }
         try {
-            return await this.client.sendRequest<Reply>(method, params, token);
+            return await this.client.sendRequest<Reply>(method, params);
         } catch (error) {
             if (!isCancelled(error)) {
                 void vscode.window.showWarningMessage(`CodeGeeX: ${messageOf(error)}`);

@@ -226,7 +226,7 @@ class Workbench(VSCode):
         )
 
     def notifications(self) -> str:
-        return "\n".join(self.texts(".notification-toast"))
+        return "\n".join(self.texts(".notification-toast .notification-list-item-message"))
 
     def text(self) -> str:
         """The file, saved."""
