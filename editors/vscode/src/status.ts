@@ -68,7 +68,8 @@ export class StatusItem implements vscode.Disposable {
             ready: vscode.l10n.t('ready'),
             failed: vscode.l10n.t('failed'),
         };
-        return `CodeGeeX ${status.model}: ${phases[status.phase]}. ${status.message}`.trim();
+        const failure = status.phase === 'failed' ? ` ${status.message}` : '';
+        return `CodeGeeX ${status.model}: ${phases[status.phase]}.${failure}`;
     }
 
     /** The last answer in the server's words, and what can be done about it. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ def opened(
     window.install(packaged)
     file = window.folder / "work.py"
     file.write_text("")
+    shutil.copy(ROOT / "examples" / "readings.py", window.folder)
     with window:
         window.goto(openFile=file)
         window.until(lambda: "ready" in window.status(), "the ready model")
@@ -229,14 +231,16 @@ def test_the_embedded_model_is_picked_and_survives_a_kill(window: Workbench, hom
     window.press("Enter")
     window.until(lambda: "codegeex-nano: ready" in window.status(), "the embedded model")
     assert 'model = "codegeex-nano"' in (home / "config.toml").read_text()
-    lines = (ROOT / "examples" / "readings.py").read_text().splitlines(keepends=True)
-    window.press("Control+1")
-    window.write("".join(lines[:15]) + "    with path.op")
+    window.js("await page.locator(given).dblclick()", ".monaco-list-row:has-text('readings.py')")
+    window.until(lambda: "readings.py" in "".join(window.texts(".tab.active")), "the file")
+    window.press("Control+End")
+    window.press("Backspace")
     window.shows("en(")
     window.picture(home / "vscode.png")  # docs/vscode.png is one of these
     _kill_the_runtime()
+    window.until(lambda: "ready" not in window.status(), "the end of the model")
     window.until(lambda: "codegeex-nano: ready" in window.status(), "the model started again")
-    window.write("".join(lines[:15]) + "    with path.ope")
+    window.type("e")
     window.shows("n(")
 
 
