@@ -42,12 +42,11 @@ async function aCodeActionEditsTheFile() {
 }
 
 async function aLanguageIsTurnedOffAndOn() {
-    const settings = () => vscode.workspace.getConfiguration('codegeex.completion');
-    await write('x = ');
+    const off = () => vscode.workspace.getConfiguration('codegeex.completion').get('disabledLanguages');
     await vscode.commands.executeCommand('codegeex.toggleLanguage');
-    assert.deepEqual(settings().get('disabledLanguages'), ['python']);
+    await until(() => off().join() === 'python');
     await vscode.commands.executeCommand('codegeex.toggleLanguage');
-    assert.deepEqual(settings().get('disabledLanguages'), []);
+    await until(() => off().length === 0);
 }
 
 /** The interpreter's folder is searched when neither setting nor PATH names the program. */

@@ -231,6 +231,7 @@ def test_the_embedded_model_is_picked_and_survives_a_kill(window: Workbench, hom
     window.press("Enter")
     window.until(lambda: "codegeex-nano: ready" in window.status(), "the embedded model")
     assert 'model = "codegeex-nano"' in (home / "config.toml").read_text()
+    window.command("Notifications: Clear All Notifications")
     window.js("await page.locator(given).dblclick()", ".monaco-list-row:has-text('readings.py')")
     window.until(lambda: "readings.py" in "".join(window.texts(".tab.active")), "the file")
     window.press("Control+End")

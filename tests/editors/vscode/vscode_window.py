@@ -19,7 +19,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 HERE = Path(__file__).resolve().parent
-TIMEOUT_S = 15.0
+TIMEOUT_S = 40.0
 POLL_S = 0.05
 
 SETTINGS = {
@@ -265,9 +265,12 @@ class ExtensionHost(VSCode):
     def run_tests(self, extension: Path, module: Path, file: Path) -> list[str]:
         """The module's console lines; fails when it did."""
         self.goto(extensionDevelopmentPath=extension, extensionTestsPath=module, openFile=file)
-        self.until(lambda: self.js("return run.code") is not None, "the end of the tests")
-        log: list[str] = self.js("return run.log")
-        assert self.js("return run.code") == 0, "\n".join(log)
+        try:
+            self.until(lambda: self.js("return run.code !== null"), "the end of the tests")
+        finally:
+            log: list[str] = self.js("return run.log")
+            print(*log, sep="\n")
+        assert self.js("return run.code") == 0
         return log
 
     def _user_data(self) -> Path:
