@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vscode_window import EXTENSION, SERVER
 
-ROOT = Path(__file__).resolve().parents[3]
-EXTENSION = ROOT / "editors" / "vscode"
-SERVER = Path(sys.executable).parent / "codegeex-lsp"
 BUILD_TIMEOUT_S = 120
 
 

@@ -1,4 +1,4 @@
-"""The unpacked extension inside VS Code's extension host: suite.js has the tests, one a function."""
+"""The unpacked extension in VS Code's extension host: suite.js has the tests, one a function."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import EXTENSION, SERVER
 from fake_runtime import FakeRuntime, candidates
-from vscode_window import ExtensionHost
+from vscode_window import EXTENSION, HERE, SERVER, ExtensionHost
 
 from model_runtime.protocol import Generate, Task
 
 pytestmark = pytest.mark.timeout(400)
-
-HERE = Path(__file__).resolve().parent
 
 
 @pytest.fixture
@@ -26,7 +23,7 @@ def host(
     user: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[ExtensionHost]:
-    """With a stand-in for the Python extension, and the server named by the workspace's settings."""
+    """With a stand-in for the Python extension, and the server named in the workspace."""
     monkeypatch.setenv("TEST_PYTHON", sys.executable)
     host = ExtensionHost(fetched("vscode"), user, {})
     shutil.copytree(HERE / "python_extension", user / "extensions" / "ms-python.python-0.0.1")

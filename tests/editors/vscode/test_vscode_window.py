@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake_runtime import MODEL, FakeRuntime, candidates
 from new_user import new_user
-from vscode_window import Workbench
+from vscode_window import ROOT, Workbench
 
 from codegeex_lsp import __version__
 from model_runtime import endpoint
@@ -20,7 +20,6 @@ from model_runtime.protocol import Failure, Loading, ModelState, Reason, Task
 # The first test waits for all that has to be fetched and built.
 pytestmark = pytest.mark.timeout(400)
 
-ROOT = Path(__file__).resolve().parents[3]
 USE = ".codelens-decoration a:has-text('Use this code')"
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -19,6 +20,9 @@ from typing import Any, Self
 from urllib.parse import quote
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+EXTENSION = ROOT / "editors" / "vscode"
+SERVER = Path(sys.executable).parent / "codegeex-lsp"
 TIMEOUT_S = 40.0
 POLL_S = 0.05
 
