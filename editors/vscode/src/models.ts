@@ -23,8 +23,6 @@ interface Pulled {
     folder: string | null;
 }
 
-const GB = 1e9;
-
 export function registerModels(server: Server): vscode.Disposable {
     return vscode.commands.registerCommand('codegeex.chooseModel', () => choose(server));
 }
@@ -50,15 +48,18 @@ async function choose(server: Server): Promise<void> {
 }
 
 function row({ name, state, abilities, licence, note, sizes, fits }: Model): vscode.QuickPickItem {
-    const size = ((sizes[fits || 'int4'] ?? 0) / GB).toFixed(1);
     const fitting = fits
-        ? vscode.l10n.t('{0} GB of memory as {1}', size, fits)
+        ? vscode.l10n.t('{0} of memory as {1}', megabytes(sizes[fits] ?? 0), fits)
         : vscode.l10n.t('too large for this machine');
     return {
         label: `${state === 'used' ? '$(check) ' : ''}${name}`,
         description: [state, abilities.join(', ')].filter(Boolean).join(' · '),
         detail: [fitting, licence, note].filter(Boolean).join(' · '),
     };
+}
+
+function megabytes(bytes: number): string {
+    return `${Math.ceil(bytes / 1e6).toLocaleString()} MB`;
 }
 
 /** Fetches it when it isn't; the server asks before and shows how far it is. */

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vscode_window import EXTENSION, SERVER
+from vscode_window import EXTENSION, ROOT, SERVER
+
+# The hub on this machine that models are fetched from.
+sys.path.append(str(ROOT / "tests" / "hub"))
 
 BUILD_TIMEOUT_S = 120
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from fake_runtime import MODEL, FakeRuntime, candidates
+from local_hub import LocalHub
 from new_user import new_user
+from sample_model import HUB_ID, SHARDS, model_files
+from sample_model import MODEL as MODEL_OF_THE_HUB
 from vscode_window import ROOT, Workbench
 
 from codegeex_lsp import __version__
@@ -24,11 +27,19 @@ USE = ".codelens-decoration a:has-text('Use this code')"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def hub() -> Iterator[LocalHub]:
+    with LocalHub({HUB_ID: model_files()}) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def home(hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The model is named in the configuration file, where the picker changes it."""
     with new_user(tmp_path_factory.mktemp("user")) as home, pytest.MonkeyPatch.context() as patch:
         patch.delenv("CODEGEEX_MODEL")
         (home / "config.toml").write_text(f'model = "{MODEL}"\nidle_exit_s = 1\n')
+        patch.setenv("HF_ENDPOINT", hub.address)
+        patch.setenv("HF_HOME", str(home / "hub"))
         (home / "templates").mkdir()
         (home / "templates" / "shout.txt").write_text("# <INPUT>\n# louder:\n")
         yield home
@@ -230,18 +241,33 @@ def test_a_lost_runtime_is_found_again(window: Workbench, fake: FakeRuntime) -> 
     window.shows("answer()")
 
 
+def test_a_model_is_fetched_after_a_question_and_can_be_stopped(
+    window: Workbench, hub: LocalHub
+) -> None:
+    hub.hold.update(SHARDS)  # they stop half-way
+    _choose(window, MODEL_OF_THE_HUB)
+    window.until(lambda: "6 MB of 6 MB" in window.notifications(), "the question")
+    window.click(".notification-toast a:has-text('Fetch')")
+    window.until(lambda: f"fetching {MODEL_OF_THE_HUB}" in window.notifications(), "the bar")
+    window.click(".notification-toast a:has-text('Cancel')")
+    window.until(lambda: "was not fetched whole" in window.notifications(), "the end")
+    assert "fake: ready" in window.status()
+
+
 def test_the_embedded_model_is_picked_and_survives_a_kill(window: Workbench, home: Path) -> None:
     """The last one: from here on the window has another model."""
-    window.command("CodeGeeX: Choose a Model")
-    window.until(lambda: any("codegeex-nano" in row for row in window.rows()), "the list")
-    window.js("await page.keyboard.insertText(given)", "codegeex-nano")
-    window.press("Enter")
+    _choose(window, "codegeex-nano")
     window.until(lambda: "codegeex-nano: ready" in window.status(), "the embedded model")
     assert 'model = "codegeex-nano"' in (home / "config.toml").read_text()
     window.command("Notifications: Clear All Notifications")
     window.js("await page.locator(given).dblclick()", ".monaco-list-row:has-text('readings.py')")
     window.until(lambda: "readings.py" in "".join(window.texts(".tab.active")), "the file")
-    window.press("Control+End")
+
+    def at_the_end() -> bool:
+        window.press("Control+End")
+        return "Ln 17" in "".join(window.texts(".statusbar-item"))
+
+    window.until(at_the_end, "the caret in the file")
     window.press("Backspace")
     window.shows("en(")
     window.picture(home / "vscode.png")  # docs/vscode.png is one of these
@@ -258,6 +284,14 @@ def _translate_to_go(window: Workbench) -> None:
     window.press("Control+Alt+t")
     window.until(lambda: any("Go" in row for row in window.rows()), "the target languages")
     window.js("await page.keyboard.insertText(given)", "Go")
+    window.press("Enter")
+
+
+def _choose(window: Workbench, model: str) -> None:
+    window.command("CodeGeeX: Choose a Model")
+    window.until(lambda: any("part of the package" in row for row in window.rows()), "the list")
+    window.js("await page.keyboard.insertText(given)", model)
+    window.until(lambda: any(model in row for row in window.rows()), "the model")
     window.press("Enter")
 
 
