@@ -38,8 +38,7 @@ _VERBS = {
     Task.TEMPLATE: "continue templates",
 }
 ADVICE = (
-    'name one that can as "model" in your config.toml, such as a CodeGeeX-13B checkpoint made into '
-    'a model folder by "codegeex-runtime convert"'
+    'see "codegeex-lsp models list" for one that can, and take it with "codegeex-lsp models use"'
 )
 
 

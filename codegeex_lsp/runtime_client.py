@@ -186,7 +186,9 @@ class RuntimeClient:
         self._hang_up(Reason.RUNTIME_LOST)
 
     def _meeting(self) -> endpoint.Meeting:
-        return endpoint.meeting(__version__, self.trusted.model, self.trusted.device)
+        return endpoint.meeting(
+            __version__, self.trusted.model, self.trusted.device, self.trusted.quantize
+        )
 
     async def _keep_link(self) -> None:
         """Link, serve, and link again after a loss, until a start fails."""

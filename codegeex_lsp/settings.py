@@ -41,6 +41,16 @@ class Pause(StrEnum):
     OFF = "off"
 
 
+class Quantize(StrEnum):
+    """How the runtime keeps a model that is stored in float."""
+
+    NONE = ""
+    INT8 = "int8"
+    INT4 = "int4"
+    NF4 = "nf4"
+    LLM_INT8 = "llm.int8"
+
+
 def _setting(
     default: Any,
     text: str,
@@ -119,11 +129,16 @@ class TrustedSettings:
     )
     device: str = _setting(
         "auto",
-        'Where the model runs: "auto", "cpu" or "cuda".',
+        'Where the model runs: "auto", "cpu", "cuda" or "npu".',
         environment="CODEGEEX_DEVICE",
     )
     idle_exit_s: int = _setting(
         600, "Seconds without an editor after which the model's process ends.", 1, 30 * 86400
+    )
+    quantize: Quantize = _setting(  # noqa: RUF009  (as above)
+        Quantize.NONE,
+        "Keep a model that is stored in float16 smaller in memory; empty keeps it as it is.",
+        environment="CODEGEEX_QUANTIZE",
     )
     template_folder: str = _setting(
         "templates",
@@ -167,11 +182,12 @@ def load_trusted(environ: Mapping[str, str]) -> tuple[TrustedSettings, list[str]
     """The configuration file's settings, those of the environment over them, and what was wrong."""
     values, problems = _read_toml(config_path(environ), named=bool(environ.get("CODEGEEX_CONFIG")))
     trusted = _merged(TrustedSettings(), values, "", str, problems)
-    if model := environ.get("CODEGEEX_MODEL"):
-        trusted = replace(trusted, model=model)
-    if device := environ.get("CODEGEEX_DEVICE"):
-        trusted = replace(trusted, device=device)
-    return trusted, problems
+    named = {
+        one.name: value
+        for one in dataclasses.fields(TrustedSettings)
+        if (value := environ.get(one.metadata["environment"]))
+    }
+    return _merged(trusted, named, "", str, problems), problems
 
 
 def config_path(environ: Mapping[str, str]) -> Path:

@@ -6,6 +6,7 @@ pushes the tokens.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Container
 
 from model_runtime.protocol import Candidate
@@ -49,6 +50,14 @@ class Continuation:
     @property
     def mean_logprob(self) -> float:
         return sum(self._logprobs) / max(1, len(self._logprobs))
+
+    def fork(self) -> Continuation:
+        """Another that has grown the same way and goes on by itself."""
+        twin = copy.copy(self)
+        twin._characters = self._characters.fork()
+        twin._stopping = copy.copy(self._stopping)
+        twin._tokens, twin._logprobs = list(self._tokens), list(self._logprobs)
+        return twin
 
     def push(self, token: int, logprob: float) -> None:
         """Grow by one token; a character that it leaves incomplete waits for the next."""

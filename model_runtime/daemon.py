@@ -48,12 +48,14 @@ LAST_WORDS_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`model` is a known name or a folder; both it and `device` are as the user wrote them."""
+    """As the user wrote them: `model` is a known name or a folder, `quantize` empty or how to keep
+    a model that is stored in float."""
 
     model: str
     device: str
     idle_exit_s: float
     log_to_stderr: bool = False
+    quantize: str = ""
 
 
 def serve(options: Options) -> int:
@@ -61,7 +63,7 @@ def serve(options: Options) -> int:
 
     When another process serves the same model it ends at once, with 0.
     """
-    meeting = endpoint.meeting(__version__, options.model, options.device)
+    meeting = endpoint.meeting(__version__, options.model, options.device, options.quantize)
     logs.set_up(None if options.log_to_stderr else meeting.log)
     lock = filelock.FileLock(meeting.lock, timeout=0)
     try:
@@ -231,6 +233,7 @@ class Daemon:
             engine = load_engine(
                 self._options.model,
                 self._options.device,
+                self._options.quantize,
                 self.scheduler,
                 self._emit,
                 self._work,
@@ -258,6 +261,7 @@ class Daemon:
             "pid": os.getpid(),
             "version": __version__,
             "model": self._options.model,
+            "quantize": self._options.quantize,
             "device": self._device,
             "state": str(self._state.state),
             "message": self._state.message,

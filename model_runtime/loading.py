@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from model_runtime.engine import Engine
 
 DEFAULT_MODEL = "codegeex-nano"
+DEVICES = ("auto", "cpu", "cuda", "npu")
+# How a model stored in float can be kept in memory; "" is as it is stored.
+QUANTIZATIONS = ("", "int8", "int4", "nf4", "llm.int8")
 EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
 CHARS_PER_TOKEN = 4
 USUAL_CONTEXT_CHARS = 8192
@@ -34,23 +37,36 @@ INSTALL = 'pip install "codegeex-lsp[local]"'
 def load_engine(
     model: str,
     device: str,
+    quantize: str,
     scheduler: Scheduler,
     emit: Callable[[Job, Chunk | Result | Failure], None],
     work: Work,
 ) -> Engine:
-    """An engine that has run its first token. Raises RuntimeFailure, ImportError, MemoryError."""
-    # Otherwise torch imports every device plugin that is installed, whatever it does.
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
-    from model_runtime import weights
+    """An engine that has run its first token. Raises RuntimeFailure, ImportError."""
+    keep_plugins_out()
+    from model_runtime import fit, weights
     from model_runtime.device import choose
     from model_runtime.engine import Engine
 
     chosen = choose(device)
     LOG.info("device %s", chosen.reason)
-    loaded = weights.load(model, chosen.place, chosen.dtype)
-    engine = Engine(loaded, chosen, scheduler, emit, work)
-    engine.warm_up()
-    return engine
+    try:
+        loaded = weights.load(model, chosen.place, chosen.dtype, quantize)
+        engine = Engine(loaded, chosen, scheduler, emit, work)
+        engine.warm_up()
+        return engine
+    except Exception as error:
+        if not fit.out_of_memory(error):
+            raise
+    # Here the error is gone, and with it the frames that held what was loaded.
+    plan = weights.plan(model, chosen.place, chosen.dtype, quantize)
+    raise plan.ran_out(fit.free_bytes(chosen.place))
+
+
+def keep_plugins_out() -> None:
+    """Before torch is imported, which otherwise imports every device plugin that is installed: a
+    torch_npu without its CANN libraries makes that fail. device/npu.py imports it when wanted."""
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
 
 
 def why_not_loaded(error: Exception) -> str:
@@ -59,8 +75,6 @@ def why_not_loaded(error: Exception) -> str:
         return str(error)
     if isinstance(error, ImportError):
         return f"Local models need {error.name or 'PyTorch'}, which isn't installed; run: {INSTALL}"
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "The model doesn't fit into memory; choose a smaller one."
     return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."
 
 

@@ -86,7 +86,7 @@ class Task(StrEnum):
 
 
 class Priority(IntEnum):
-    """Lower runs first; a waiting INTERACTIVE request pre-empts BATCH between decode steps."""
+    """Lower runs first; BATCH gives way to INTERACTIVE between decode steps."""
 
     INTERACTIVE = 0
     BATCH = 1
@@ -126,7 +126,9 @@ class Generate:
     to: a newer INTERACTIVE request of the same client and document replaces it; an empty name is
     never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
     that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
-    `best_first` the first of several candidates is the greedy one.
+    `best_first` the first of several candidates is the greedy one. More than one of `beams` search
+    for the candidates that are likeliest as wholes; that needs temperature 0, and nothing is
+    streamed.
     """
 
     id: int
@@ -145,6 +147,7 @@ class Generate:
     max_lines: int = 0
     candidates: int = 1
     best_first: bool = True
+    beams: int = 0
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0

@@ -120,6 +120,12 @@ class TextStream:
         """The text that `token` completes, often all of its own, sometimes nothing."""
         return self._utf8.decode(self._tokenizer._bytes_of(token))
 
+    def fork(self) -> TextStream:
+        """Another with the same half of a character held back."""
+        twin = TextStream(self._tokenizer)
+        twin._utf8.setstate(self._utf8.getstate())
+        return twin
+
     def flush(self) -> str:
         """The end: U+FFFD when a character was left incomplete."""
         return self._utf8.decode(b"", final=True)

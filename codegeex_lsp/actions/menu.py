@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from codegeex_lsp import languages
 from codegeex_lsp.actions import comments, generate
-from codegeex_lsp.actions.passage import enclosing, is_definition, of_selection
+from codegeex_lsp.actions.passage import is_definition, of_selection, opening
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.languages import Language
 from model_runtime.protocol import Task
@@ -47,7 +47,7 @@ def offers(
     if language is not None:
         if _has_comment(snapshot, start, end, language):
             found.append(_offer("Generate code from the comment", Task.GENERATE))
-        if is_definition(snapshot.lines[enclosing(snapshot, start.line).first]):
+        if is_definition(snapshot.lines[opening(snapshot, start.line)]):
             found.append(_offer("Write a docstring", Task.DOCSTRING))
         found.append(_offer("Explain in comments", Task.EXPLAIN, style="comments"))
         document = _offer("Explain in a document", Task.EXPLAIN, kind=SOURCE, style="document")

@@ -105,13 +105,18 @@ def of_selection(snapshot: Snapshot, start: Position, end: Position) -> Passage:
 
 def enclosing(snapshot: Snapshot, line: int) -> Passage:
     """The innermost definition around `line`; else the outermost block, else the line alone."""
+    first = opening(snapshot, line)
+    return Passage(snapshot, first, _block_end(snapshot.lines, first))
+
+
+def opening(snapshot: Snapshot, line: int) -> int:
+    """The line that opens the block which enclosing() answers."""
     lines = snapshot.lines
-    line = _nearest_text(lines, line)
-    first = line
+    first = line = _nearest_text(lines, line)
     for first in _outwards(lines, line):
         if is_definition(lines[first]):
             break
-    return Passage(snapshot, first, _block_end(lines, first))
+    return first
 
 
 def is_definition(line: str) -> bool:

@@ -7,7 +7,6 @@ in a few seconds on one thread, to what the real runtime renders from the real r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import tiny
@@ -17,6 +16,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.nn import functional
 
+from model_runtime.kv_cache import Rows
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts import PromptFormat, render, shown
 from model_runtime.protocol import Generate
@@ -29,16 +29,6 @@ MOST_STEPS = 400
 SURE = 0.02
 
 Lesson = tuple[Generate, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _NothingStored:
-    """Rows of a cache that keep nothing: in training the keys of one pass are all there is."""
-
-    context: int = CONTEXT
-
-    def write(self, layer: int, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        return key, value
 
 
 def write_folder(folder: Path, lessons: list[Lesson]) -> Path:
@@ -93,7 +83,7 @@ def _taught(shape: CodeGeeXConfig, lessons: list[tuple[list[int], list[int]]]) -
         wanted[row, len(prompt) - 1 : len(whole) - 1] = whole[len(prompt) :]
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     for _ in range(MOST_STEPS):
-        logits = network(ids, _NothingStored(), 0, all_positions=True)
+        logits = network(ids, _fresh_rows(shape, ids), 0, all_positions=True)
         losses = functional.cross_entropy(
             logits.flatten(0, 1), wanted.flatten(), reduction="none", ignore_index=-100
         )
@@ -104,3 +94,10 @@ def _taught(shape: CodeGeeXConfig, lessons: list[tuple[list[int], list[int]]]) -
         optimizer.step()
     assert losses.max() < 0.5, "the lessons were not learnt"
     return network.requires_grad_(False).eval()
+
+
+def _fresh_rows(shape: CodeGeeXConfig, ids: Tensor) -> Rows:
+    """Rows of a cache for one pass: what is written there stays part of the graph."""
+    size = len(ids), shape.num_attention_heads, ids.shape[1], shape.head_dim
+    layers = range(shape.num_layers + 1)
+    return Rows(tuple(torch.zeros(size) for _ in layers), tuple(torch.zeros(size) for _ in layers))

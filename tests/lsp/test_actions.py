@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from acting import FULL, ActingEditor, without
-from conftest import LASTING
 from fake_runtime import Answer, FakeRuntime, candidates
 from wire import Json, WireError, at
 
@@ -44,12 +43,12 @@ def model(lasting_fake: FakeRuntime) -> FakeRuntime:
 
 
 @pytest.fixture
-def windows(user: Path) -> Iterator[Callable[..., ActingEditor]]:
+def windows(lasting_fake: FakeRuntime) -> Iterator[Callable[..., ActingEditor]]:
     """Opens windows of their own."""
     with ExitStack() as stack:
 
         def window(capabilities: Json | None = None, options: Any = None) -> ActingEditor:
-            editor = stack.enter_context(ActingEditor(env={"CODEGEEX_MODEL": LASTING}))
+            editor = stack.enter_context(ActingEditor(env={"CODEGEEX_MODEL": lasting_fake.model}))
             editor.begin(capabilities, options)
             return editor
 
@@ -58,7 +57,7 @@ def windows(user: Path) -> Iterator[Callable[..., ActingEditor]]:
 
 @pytest.fixture(scope="module")
 def lasting_window(lasting_fake: FakeRuntime) -> Iterator[ActingEditor]:
-    with ActingEditor(env={"CODEGEEX_MODEL": LASTING}) as window:
+    with ActingEditor(env={"CODEGEEX_MODEL": lasting_fake.model}) as window:
         window.begin()
         window.ready()
         yield window
@@ -297,6 +296,7 @@ def test_cancelled_while_the_edit_is_on_its_way(acting: ActingEditor) -> None:
 
 
 def test_cancelled_before_it_began(model: FakeRuntime, acting: ActingEditor) -> None:
+    model.hold()
     page = acting.page(ADD)
     asked = page.command("codegeex.explain", {})
     acting.raw(
@@ -304,7 +304,8 @@ def test_cancelled_before_it_began(model: FakeRuntime, acting: ActingEditor) -> 
         + frame({"method": "$/cancelRequest", "params": {"id": "early"}})
     )
     assert acting.wait("early")["error"]["code"] == -32800
-    assert model.requests == []
+    model.release()
+    assert page.text == ADD
     assert page.run("codegeex.explain")["applied"]
     assert page.text.count("# Give the sum") == 1
     assert acting.stderr == ""
