@@ -1,0 +1,125 @@
+"""Executes many programs at once: the same program only once, each in its own sandbox.
+
+Knows problems and runners, not where bodies come from. The verdicts depend neither on the number
+of workers nor on the order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from model_runtime.evaluation.languages import require_tools
+from model_runtime.evaluation.problems import Problem
+from model_runtime.evaluation.programs import ARRIVALS, FIRST_ARRIVAL, Program, Rules, assemble
+from model_runtime.evaluation.runners import RUNNERS
+from model_runtime.evaluation.runners.runner import Place
+from model_runtime.evaluation.sandbox import Sandbox, require_isolation
+from model_runtime.evaluation.verdicts import Verdict
+
+# How often the threads are looked at, in case one of them can't go on.
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A body to be judged against a problem."""
+
+    problem: Problem
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How to execute. `seconds` are a program's own, `build_seconds` its compiler's."""
+
+    workers: int = 2
+    rules: Rules = field(default_factory=Rules)
+    unsafe: bool = False
+    seconds: float = 10.0
+    build_seconds: float = 30.0
+
+
+def execute(
+    tasks: Sequence[Task], execution: Execution, finished: Callable[[int], None] = lambda _: None
+) -> list[Verdict]:
+    """A verdict a task, in their order; `finished` is told how many more tasks are done.
+
+    Raises EvaluationError where isolation or a compiler is missing.
+    """
+    if not execution.unsafe:
+        require_isolation()
+    for language in {task.problem.language.key: task.problem.language for task in tasks}.values():
+        require_tools(language)
+    keys = [(task.problem.language.key, _program(task, execution.rules)) for task in tasks]
+    wanted = Counter(keys)
+    verdicts: dict[tuple[str, Program], Verdict] = {}
+    for name in dict.fromkeys(key for key, _ in keys):
+        programs = [program for key, program in wanted if key == name]
+        for program, verdict in _judge(name, programs, execution):
+            verdicts[name, program] = verdict
+            finished(wanted[name, program])
+    return [verdicts[key] for key in keys]
+
+
+def _program(task: Task, rules: Rules) -> Program:
+    """The arrival code follows from the texts, so that equal bodies are the same program."""
+    digest = hashlib.sha256(
+        f"{task.problem.task_id}\0{task.body}".encode(errors="replace")
+    ).digest()
+    return assemble(task.problem, task.body, rules, FIRST_ARRIVAL + digest[0] % ARRIVALS)
+
+
+def _judge(
+    language: str, programs: Sequence[Program], execution: Execution
+) -> Iterator[tuple[Program, Verdict]]:
+    """Each program with its verdict, as they come, from `workers` threads."""
+    folder = Path(tempfile.mkdtemp(prefix="codegeex-eval-"))
+    folder.chmod(0o711)  # each place's user must reach its own folder
+    size = min(RUNNERS[language].batch, -(-len(programs) // execution.workers))
+    batches = deque(programs[start : start + size] for start in range(0, len(programs), size))
+    done: SimpleQueue[tuple[Program, Verdict]] = SimpleQueue()
+
+    def work(slot: int) -> None:
+        runner = RUNNERS[language](_place(folder, slot, execution))
+        while batches:
+            try:
+                batch = batches.popleft()
+            except IndexError:
+                return
+            for number, (program, verdict) in enumerate(
+                zip(batch, runner.build(batch), strict=True)
+            ):
+                done.put((program, verdict or runner.run(number, program)))
+            runner.clear()
+
+    try:
+        with ThreadPoolExecutor(execution.workers) as pool:
+            working = [pool.submit(work, slot) for slot in range(execution.workers)]
+            for _ in programs:
+                while True:
+                    try:
+                        yield done.get(timeout=LOOK_S)
+                        break
+                    except Empty:
+                        for one in working:
+                            if one.done():
+                                one.result()
+    finally:
+        batches.clear()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(folder: Path, slot: int, execution: Execution) -> Place:
+    own = folder / str(slot)
+    own.mkdir(mode=0o755)
+    sandbox = Sandbox(slot, bare=execution.unsafe)
+    sandbox.own(own)
+    return Place(sandbox, own, execution.rules, execution.seconds, execution.build_seconds)
