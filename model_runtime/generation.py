@@ -26,6 +26,8 @@ from model_runtime.stopping import Finish, StoppingText, StopRules
 if TYPE_CHECKING:
     from model_runtime.engine import Engine
 
+# A sample is the model's alone: never a copy, and equal or blank ones count like any other.
+COMPLETE, SAMPLE = "complete", "sample"
 # What torch's generators take as a seed.
 SEED_MASK = 2**63 - 1
 
@@ -53,7 +55,7 @@ class Generation:
     def run(self) -> Result | Failure:
         """The answer. Raises CancelledError, RuntimeFailure, and whatever breaks in the model."""
         request = self._request
-        if request.task != "complete":
+        if request.task not in (COMPLETE, SAMPLE):
             message = f'{self._engine.model.name} completes code; it can\'t "{request.task}".'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
         if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
@@ -65,7 +67,8 @@ class Generation:
         wanted = min(request.candidates - len(found), self._engine.branches)
         if wanted > 0:
             found += self._from_model(wanted, sampling, number=len(found))
-        found = _distinct(found)
+        if request.task == COMPLETE:
+            found = _distinct(found)
         if found:
             return Result(request.id, tuple(found), self._timing())
         return failure(self._job, Reason.DEADLINE if self._late else Reason.NOTHING_GENERATED)
@@ -73,7 +76,7 @@ class Generation:
     def _copies(self) -> list[Candidate]:
         """The copy from the same file, where the model is one that copies first."""
         request = self._request
-        if not self._engine.model.copies_first:
+        if not self._engine.model.copies_first or request.task == SAMPLE:
             return []
         text = copying.predict(request.prefix, request.suffix)
         if text is None:

@@ -108,7 +108,8 @@ class Generate:
     request belongs to: a newer INTERACTIVE request of the same client and document replaces it; an
     empty name is never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends
     the text after that many lines with something in them, 0 means no limit. `temperature` 0 is
-    greedy. With `best_first` the first of several candidates is the greedy one.
+    greedy. `task` "complete" wants distinct suggestions, "sample" independent draws of the model.
+    With `best_first` the first of several candidates is the greedy one.
     """
 
     id: int

@@ -6,6 +6,7 @@ of workers nor on the order.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -14,18 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from model_runtime.evaluation.languages import require_tools
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.programs import ARRIVALS, FIRST_ARRIVAL, Program, Rules, assemble
 from model_runtime.evaluation.runners import RUNNERS
-from model_runtime.evaluation.runners.runner import Place
+from model_runtime.evaluation.runners.runner import Place, Runner
 from model_runtime.evaluation.sandbox import Sandbox, require_isolation
 from model_runtime.evaluation.verdicts import Verdict
-
-# How often the threads are looked at, in case one of them can't go on.
-LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,8 @@ def execute(
 
 def _program(task: Task, rules: Rules) -> Program:
     """The arrival code follows from the texts, so that equal bodies are the same program."""
-    digest = hashlib.sha256(
-        f"{task.problem.task_id}\0{task.body}".encode(errors="replace")
-    ).digest()
+    text = f"{task.problem.task_id}\n{task.body}"
+    digest = hashlib.sha256(text.encode(errors="replace")).digest()
     return assemble(task.problem, task.body, rules, FIRST_ARRIVAL + digest[0] % ARRIVALS)
 
 
@@ -85,36 +82,39 @@ def _judge(
     folder.chmod(0o711)  # each place's user must reach its own folder
     size = min(RUNNERS[language].batch, -(-len(programs) // execution.workers))
     batches = deque(programs[start : start + size] for start in range(0, len(programs), size))
-    done: SimpleQueue[tuple[Program, Verdict]] = SimpleQueue()
+    done: SimpleQueue[tuple[Program, Verdict] | BaseException] = SimpleQueue()
 
     def work(slot: int) -> None:
-        runner = RUNNERS[language](_place(folder, slot, execution))
-        while batches:
-            try:
-                batch = batches.popleft()
-            except IndexError:
-                return
-            for number, (program, verdict) in enumerate(
-                zip(batch, runner.build(batch), strict=True)
-            ):
-                done.put((program, verdict or runner.run(number, program)))
-            runner.clear()
+        try:
+            runner = RUNNERS[language](_place(folder, slot, execution))
+            with contextlib.suppress(IndexError):  # no batch is left
+                while True:
+                    for verdict in _judge_batch(runner, batches.popleft()):
+                        done.put(verdict)
+        except BaseException as error:
+            done.put(error)
 
     try:
         with ThreadPoolExecutor(execution.workers) as pool:
-            working = [pool.submit(work, slot) for slot in range(execution.workers)]
-            for _ in programs:
-                while True:
-                    try:
-                        yield done.get(timeout=LOOK_S)
-                        break
-                    except Empty:
-                        for one in working:
-                            if one.done():
-                                one.result()
+            for slot in range(execution.workers):
+                pool.submit(work, slot)
+            try:
+                for _ in programs:
+                    judged = done.get()
+                    if isinstance(judged, BaseException):
+                        raise judged
+                    yield judged
+            finally:
+                batches.clear()
     finally:
-        batches.clear()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _judge_batch(runner: Runner, batch: Sequence[Program]) -> Iterator[tuple[Program, Verdict]]:
+    failures = runner.build(batch)
+    for number, (program, failure) in enumerate(zip(batch, failures, strict=True)):
+        yield program, failure or runner.run(number, program)
+    runner.clear()
 
 
 def _place(folder: Path, slot: int, execution: Execution) -> Place:

@@ -34,6 +34,7 @@ TOOLS = (("bwrap", "bubblewrap"), ("prlimit", "util-linux"), ("setpriv", "util-l
 FIRST_USER_ID = 0x10000000
 IDS_A_PROCESS = 64
 TMP = "/tmp"  # noqa: S108 - the sandbox's own
+INSIDE = "/program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Sandbox:
     ) -> Run:
         """Run it in the folder `work` to its end or its limits; what it started is dead afterwards.
 
-        Inside, `work` is /work, and what is `readable` besides has its own name.
+        Inside, `work` is /program, and what is `readable` besides has its own name.
         """
         environment = {"PATH": "/usr/bin:/bin", "HOME": TMP, **(environment or {})}
         command = [*_limited(limits), *command]
@@ -127,7 +128,7 @@ class Sandbox:
             for parent in reversed(path.parents[:-1]):
                 walls += ["--perms", "0755", "--dir", str(parent)]
             walls += ["--ro-bind", str(path), str(path)]
-        walls += ["--bind" if writable else "--ro-bind", str(work), "/work", "--chdir", "/work"]
+        walls += ["--bind" if writable else "--ro-bind", str(work), INSIDE, "--chdir", INSIDE]
         walls += ["--remount-ro", "/"]
         for name, value in environment.items():
             walls += ["--setenv", name, value]

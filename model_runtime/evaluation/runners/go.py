@@ -19,7 +19,7 @@ from model_runtime.evaluation.runners.runner import (
     judge,
     program_folder,
 )
-from model_runtime.evaluation.sandbox import MIB, Limits
+from model_runtime.evaluation.sandbox import INSIDE, MIB, Limits
 from model_runtime.evaluation.verdicts import Outcome, Verdict
 
 GOPATH = Path("/usr/share/gocode")
@@ -33,7 +33,7 @@ THREADS = 64
 ENVIRONMENT = {
     "GO111MODULE": "off",
     "GOPATH": str(GOPATH),
-    "GOCACHE": "/work/cache",
+    "GOCACHE": f"{INSIDE}/cache",
     "GOFLAGS": "",
     "GOMAXPROCS": "1",
 }
@@ -72,7 +72,7 @@ class GoRunner(Runner):
             address_space=False,
         )
         vet = [] if self._place.rules.reference else ["-vet=off"]
-        command = ["go", "test", "-p", "1", "-ldflags=-s -w", *vet, "-exec", f"/work/{KEEP}"]
+        command = ["go", "test", "-p", "1", "-ldflags=-s -w", *vet, "-exec", f"{INSIDE}/{KEEP}"]
         done = self._place.sandbox.run(
             [*command, *(f"./{name}" for name in names)],
             limits,
@@ -97,7 +97,7 @@ class GoRunner(Runner):
 
 
 def _by_package(output: str) -> dict[str, str]:
-    """The compiler's words by folder; it heads them "# _/work/p3"."""
+    """The compiler's words by folder; it heads them "# _/program/p3"."""
     errors: dict[str, str] = {}
     name = ""
     for line in output.splitlines():

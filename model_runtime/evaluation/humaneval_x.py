@@ -1,0 +1,165 @@
+"""`codegeex-eval humaneval-x`: the way from options to a scored result.
+
+Samples come from a file, from a model, or from the problems themselves (canonical and wrong
+bodies, which show that the evaluation itself is right).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from model_runtime.evaluation import samples, scoring
+from model_runtime.evaluation.errors import EvaluationError
+from model_runtime.evaluation.execution import Execution, Task
+from model_runtime.evaluation.languages import LANGUAGES, Language, find
+from model_runtime.evaluation.problems import Problem
+from model_runtime.evaluation.programs import Rules
+from model_runtime.evaluation.sampling import (
+    Prompt,
+    Settings,
+    generation_prompt,
+    sample,
+    translation_prompt,
+)
+
+Result = dict[str, Any]
+
+
+def run(options: Namespace) -> Result:
+    """One result, as the report wants it. Raises EvaluationError."""
+    rules = Rules(options.reference_rules)
+    execution = Execution(
+        options.workers, rules, options.unsafe, options.seconds, options.build_seconds
+    )
+    tasks, origin = _tasks(options, rules)
+    if options.source:
+        tasks = [Task(scoring.translated(task.problem), task.body) for task in tasks]
+    with _progress("running", len(tasks), "program") as finished:
+        scored = scoring.score(tasks, execution, finished)
+    task = "translation" if options.source else "generation"
+    return {"benchmark": "humaneval-x", "task": task, "source": options.source, **origin, **scored}
+
+
+def _tasks(options: Namespace, rules: Rules) -> tuple[list[Task], Result]:
+    """What to execute, and what the result says about where it comes from."""
+    if options.score:
+        return _from_file(options, options.score, rules, options.score.name)
+    chosen = _languages(options.languages, options.source)
+    overlay = not options.no_overlay
+    if options.canonical or options.wrong_bodies:
+        name = "canonical solutions" if options.canonical else "wrong bodies"
+        problems = _problems(options, chosen, rules, overlay)
+        bodies = [
+            one.solution if options.canonical else scoring.WRONG_BODIES[one.language.key]
+            for one in problems
+        ]
+        tasks = [Task(one, body) for one, body in zip(problems, bodies, strict=True)]
+        return tasks, {"model": name, "settings": {"overlay": overlay and not rules.reference}}
+    path = _sample(options, chosen, rules)
+    return _from_file(options, path, rules, options.model)
+
+
+def _from_file(
+    options: Namespace, path: Path, rules: Rules, name: str
+) -> tuple[list[Task], Result]:
+    found = samples.read(path)
+    chosen = scoring.languages_of(found, path)
+    if options.source and find(options.source) in chosen:
+        raise EvaluationError(f"{path} has samples in the language translated from.")
+    known = {one.task_id: one for one in _problems(options, chosen, rules, True, whole=True)}
+    first = found[0].settings
+    settings = {"samples": path.name, **{name: first[name] for name in DRAWN if name in first}}
+    return scoring.match(found, known, path), {"model": name, "settings": settings}
+
+
+DRAWN = ("temperature", "top_p", "seed", "max_tokens")
+
+
+def _sample(options: Namespace, chosen: Sequence[Language], rules: Rules) -> Path:
+    """Sample the model into the file, where it isn't there yet."""
+    settings = Settings(
+        options.model, options.temperature, options.top_p, options.seed, options.max_tokens
+    )
+    prompts = _prompts(options, chosen, rules)
+    path: Path = options.samples or Path(f"samples-{options.source or 'generation'}.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _progress("sampling", len(prompts) * options.number, "sample") as drawn:
+        asyncio.run(sample(prompts, options.number, settings, options.device, path, drawn))
+    return path
+
+
+def _prompts(options: Namespace, chosen: Sequence[Language], rules: Rules) -> list[Prompt]:
+    targets = _problems(options, chosen, rules, True)
+    if not options.source:
+        return [generation_prompt(problem) for problem in targets]
+    sources = scoring.problems(_folder(options), find(options.source), rules, overlay=True)
+    return [translation_prompt(sources[target.number], target) for target in targets]
+
+
+def _problems(
+    options: Namespace,
+    chosen: Sequence[Language],
+    rules: Rules,
+    overlay: bool,
+    *,
+    whole: bool = False,
+) -> list[Problem]:
+    """Of the chosen languages; the first `--problems` of each unless `whole`."""
+    count = None if whole else options.problems
+    return [
+        problem
+        for language in chosen
+        for problem in scoring.problems(_folder(options), language, rules, overlay=overlay)[:count]
+    ]
+
+
+def _folder(options: Namespace) -> Path:
+    folder: Path = options.data
+    return folder / "humaneval-x"
+
+
+def _languages(names: str, source: str) -> list[Language]:
+    chosen = [find(name) for name in names.split(",")] if names else list(LANGUAGES.values())
+    if source:
+        chosen = [language for language in chosen if language is not find(source)]
+    return list(dict.fromkeys(chosen))
+
+
+@contextlib.contextmanager
+def _progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal; none where there is no terminal."""
+    with tqdm(total=total, desc=what, unit=unit, disable=None) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
+
+
+def lines(result: Result) -> list[str]:
+    """The result for people, a line each."""
+    said = []
+    for key, scores in result["languages"].items():
+        estimates = "  ".join(
+            f"pass@{k} {100 * value:.2f} %" for k, value in scores["pass_at_k"].items()
+        )
+        passed = sum(one[1] for one in scores["passed"].values())
+        said.append(
+            f"{LANGUAGES[key].display:<11} {passed} of {scores['samples']} passed  {estimates}"
+        )
+    if len(result["languages"]) > 1:
+        means = "  ".join(f"pass@{k} {100 * value:.2f} %" for k, value in result["mean"].items())
+        said.append(f"{'mean':<11} {means}")
+    cost = result["cost"]
+    said.append(
+        f"{cost['programs']} programs took {cost['cpu_seconds']} CPU seconds, "
+        f"{cost['wall_seconds']} s of the clock"
+    )
+    return said
