@@ -52,6 +52,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _humaneval_x(commands)
+    _mtpb(commands)
     _report(commands)
     fetching = _command(commands, "download", _run_download, "fetch the problem files")
     _data(fetching)
@@ -82,6 +83,19 @@ def _humaneval_x(commands: Any) -> None:
         "--reference-rules", action="store_true", help="judge as the published evaluator does"
     )
     _sampling(command, temperature=0.8)
+    _executing(command)
+
+
+def _mtpb(commands: Any) -> None:
+    command = _command(commands, "mtpb", _run_mtpb, "115 problems in several turns, executed")
+    command.add_argument("--score", type=Path, metavar="FILE", help="score a file of programs")
+    command.add_argument(
+        "--single-turn", action="store_true", help="give all turns at once instead of one by one"
+    )
+    command.add_argument(
+        "--problems", type=_positive, metavar="N", help="only the first N, with all their inputs"
+    )
+    _sampling(command, temperature=0.2)
     _executing(command)
 
 
@@ -163,6 +177,12 @@ def _run_humaneval_x(options: argparse.Namespace) -> None:
     from model_runtime.evaluation import humaneval_x
 
     _finish(options, humaneval_x.run(options), humaneval_x.lines)
+
+
+def _run_mtpb(options: argparse.Namespace) -> None:
+    from model_runtime.evaluation import mtpb_evaluation
+
+    _finish(options, mtpb_evaluation.run(options), mtpb_evaluation.lines)
 
 
 def _finish(

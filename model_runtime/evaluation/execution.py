@@ -6,7 +6,6 @@ of workers nor on the order.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -52,8 +51,6 @@ def execute(
 
     Raises EvaluationError where isolation or a compiler is missing.
     """
-    if not execution.unsafe:
-        require_isolation()
     for language in {task.problem.language.key: task.problem.language for task in tasks}.values():
         require_tools(language)
     keys = [(task.problem.language.key, _program(task, execution.rules)) for task in tasks]
@@ -61,7 +58,7 @@ def execute(
     verdicts: dict[tuple[str, Program], Verdict] = {}
     for name in dict.fromkeys(key for key, _ in keys):
         programs = [program for key, program in wanted if key == name]
-        for program, verdict in _judge(name, programs, execution):
+        for program, verdict in judge(RUNNERS[name], programs, execution):
             verdicts[name, program] = verdict
             finished(wanted[name, program])
     return [verdicts[key] for key in keys]
@@ -74,23 +71,26 @@ def _program(task: Task, rules: Rules) -> Program:
     return assemble(task.problem, task.body, rules, FIRST_ARRIVAL + digest[0] % ARRIVALS)
 
 
-def _judge(
-    language: str, programs: Sequence[Program], execution: Execution
+def judge(
+    runner_class: type[Runner], programs: Sequence[Program], execution: Execution
 ) -> Iterator[tuple[Program, Verdict]]:
-    """Each program with its verdict, as they come, from `workers` threads."""
+    """Each of the distinct programs with its verdict, as they come, from `workers` threads.
+
+    Raises EvaluationError where isolation is missing.
+    """
+    if not execution.unsafe:
+        require_isolation()
     folder = Path(tempfile.mkdtemp(prefix="codegeex-eval-"))
     folder.chmod(0o711)  # each place's user must reach its own folder
-    size = min(RUNNERS[language].batch, -(-len(programs) // execution.workers))
-    batches = deque(programs[start : start + size] for start in range(0, len(programs), size))
+    batches = deque(_batches(programs, runner_class.batch, execution.workers))
     done: SimpleQueue[tuple[Program, Verdict] | BaseException] = SimpleQueue()
 
     def work(slot: int) -> None:
         try:
-            runner = RUNNERS[language](_place(folder, slot, execution))
-            with contextlib.suppress(IndexError):  # no batch is left
-                while True:
-                    for verdict in _judge_batch(runner, batches.popleft()):
-                        done.put(verdict)
+            runner = runner_class(_place(folder, slot, execution))
+            for batch in _taken(batches):
+                for verdict in _judge_batch(runner, batch):
+                    done.put(verdict)
         except BaseException as error:
             done.put(error)
 
@@ -108,6 +108,22 @@ def _judge(
                 batches.clear()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _batches(programs: Sequence[Program], size: int, workers: int) -> list[Sequence[Program]]:
+    """At most `size` in each, and as many batches as there are workers."""
+    size = max(1, min(size, -(-len(programs) // workers)))
+    return [programs[start : start + size] for start in range(0, len(programs), size)]
+
+
+def _taken(batches: deque[Sequence[Program]]) -> Iterator[Sequence[Program]]:
+    """The batches that no other thread takes."""
+    while True:
+        try:
+            batch = batches.popleft()
+        except IndexError:
+            return
+        yield batch
 
 
 def _judge_batch(runner: Runner, batch: Sequence[Program]) -> Iterator[tuple[Program, Verdict]]:

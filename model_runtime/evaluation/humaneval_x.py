@@ -7,13 +7,10 @@ bodies, which show that the evaluation itself is right).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from model_runtime.evaluation import samples, scoring
 from model_runtime.evaluation.errors import EvaluationError
@@ -21,6 +18,7 @@ from model_runtime.evaluation.execution import Execution, Task
 from model_runtime.evaluation.languages import LANGUAGES, Language, find
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.programs import Rules
+from model_runtime.evaluation.progress import progress
 from model_runtime.evaluation.sampling import (
     Prompt,
     Settings,
@@ -41,7 +39,7 @@ def run(options: Namespace) -> Result:
     tasks, origin = _tasks(options, rules)
     if options.source:
         tasks = [Task(scoring.translated(task.problem), task.body) for task in tasks]
-    with _progress("running", len(tasks), "program") as finished:
+    with progress("running", len(tasks), "program") as finished:
         scored = scoring.score(tasks, execution, finished)
     task = "translation" if options.source else "generation"
     return {"benchmark": "humaneval-x", "task": task, "source": options.source, **origin, **scored}
@@ -90,7 +88,7 @@ def _sample(options: Namespace, chosen: Sequence[Language], rules: Rules) -> Pat
     prompts = _prompts(options, chosen, rules)
     path: Path = options.samples or Path(f"samples-{options.source or 'generation'}.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _progress("sampling", len(prompts) * options.number, "sample") as drawn:
+    with progress("sampling", len(prompts) * options.number, "sample") as drawn:
         asyncio.run(sample(prompts, options.number, settings, options.device, path, drawn))
     return path
 
@@ -130,17 +128,6 @@ def _languages(names: str, source: str) -> list[Language]:
     if source:
         chosen = [language for language in chosen if language is not find(source)]
     return list(dict.fromkeys(chosen))
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal; none where there is no terminal."""
-    with tqdm(total=total, desc=what, unit=unit, disable=None) as bar:
-
-        def advance(count: int) -> None:
-            bar.update(count)
-
-        yield advance
 
 
 def lines(result: Result) -> list[str]:

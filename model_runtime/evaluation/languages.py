@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 
 from model_runtime.evaluation.errors import EvaluationError
+from model_runtime.evaluation.sandbox import PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def find(name: str) -> Language:
 def require_tools(language: Language) -> None:
     """Raises EvaluationError with the package to install when a compiler is missing."""
     for program, package in language.tools:
-        if shutil.which(program) is None:
+        if shutil.which(program, path=PATH) is None:
             raise EvaluationError(
                 f"{language.display} programs need {program}, which isn't installed; "
                 f"run: apt-get install {package}"

@@ -1,6 +1,6 @@
 """The report's plots, as SVG text that stands in the page.
 
-Knows result dictionaries and no page. matplotlib is imported here alone; the extra `eval` brings it.
+Knows result dictionaries and no page. matplotlib is imported here alone; the extra `eval` has it.
 """
 
 from __future__ import annotations

@@ -76,13 +76,29 @@ def _sample(path: Path, number: int, line: str) -> Sample:
     return Sample(number, task_id, generation, fields)
 
 
-def mend(path: Path) -> bool:
-    """Cut off a last line that an interrupted run left incomplete; whether there was one."""
+def reopen(path: Path, settings: dict[str, Any]) -> list[Sample]:
+    """What an earlier run left, its incomplete last line cut off; empty where there was none.
+
+    Raises EvaluationError when that run had other settings.
+    """
+    if not path.exists():
+        return []
     text = path.read_bytes()
     whole = text[: text.rfind(b"\n") + 1]
     if whole != text:
         path.write_bytes(whole)
-    return whole != text
+    if not whole:
+        return []
+    found = read(path)
+    for sample in found:
+        for name, value in settings.items():
+            had = sample.settings.get(name, "")
+            if had != value:
+                raise EvaluationError(
+                    f"{path} was sampled with {name} {had!r} and not {value!r}; "
+                    "name another file with --samples."
+                )
+    return found
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from model_runtime.evaluation import samples
 from model_runtime.evaluation.cleanup import clean, finished
-from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.runtime_link import RuntimeLink, linked
 from model_runtime.protocol import Generate
@@ -69,8 +68,9 @@ async def sample(
 
     Raises EvaluationError when the file has samples of other settings, or the runtime fails.
     """
-    have = _already(path, prompts, settings)
-    drawn(sum(min(number, count) for number in have.values()))
+    earlier = samples.reopen(path, {**asdict(settings), "source": prompts[0].source})
+    have = Counter(one.task_id for one in earlier)
+    drawn(sum(min(have[prompt.problem.task_id], count) for prompt in prompts))
     if all(have[prompt.problem.task_id] >= count for prompt in prompts):
         return
     async with linked(settings.model, device) as link:
@@ -123,23 +123,3 @@ def _lines(
         {**common, "sample": first + number, "generation": text, **asdict(settings)}
         for number, text in enumerate(texts)
     ]
-
-
-def _already(path: Path, prompts: Sequence[Prompt], settings: Settings) -> Counter[str]:
-    """How many samples of each task are there. A last line without its end is cut off."""
-    if not path.exists() or not path.stat().st_size:
-        return Counter()
-    samples.mend(path)
-    if not path.stat().st_size:
-        return Counter()
-    wanted = {**asdict(settings), "source": prompts[0].source}
-    found = samples.read(path)
-    for one in found:
-        had = {name: one.settings.get(name, "") for name in wanted}
-        if had != wanted:
-            name = next(name for name in wanted if had[name] != wanted[name])
-            raise EvaluationError(
-                f"{path} was sampled with {name} {had[name]!r} and not {wanted[name]!r}; "
-                "name another file with --samples."
-            )
-    return Counter(one.task_id for one in found)

@@ -35,6 +35,8 @@ FIRST_USER_ID = 0x10000000
 IDS_A_PROCESS = 64
 TMP = "/tmp"  # noqa: S108 - the sandbox's own
 INSIDE = "/program"
+# Programs outside these aren't seen inside.
+PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,14 @@ class Sandbox:
 
         Inside, `work` is /program, and what is `readable` besides has its own name.
         """
-        environment = {"PATH": "/usr/bin:/bin", "HOME": TMP, **(environment or {})}
+        environment = {"PATH": PATH, "HOME": TMP, **(environment or {})}
         command = [*_limited(limits), *command]
         if not self._bare:
             if self._root:
                 command = [*_drop_to(self._user), *command]
             walls = self._walls(limits, work, writable, readable, environment)
             command = [*walls, "--", *command]
+            environment = {"PATH": os.environ.get("PATH", PATH)}  # what bwrap itself may know
         return _supervise(command, limits, work, environment)
 
     def own(self, path: Path) -> None:
