@@ -1,4 +1,4 @@
-"""What executing needs: the published problems, compilers and a sandbox; skips where one lacks."""
+"""What executing needs besides compilers: the published problems and a sandbox."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from model_runtime.evaluation.errors import EvaluationError
-from model_runtime.evaluation.languages import LANGUAGES, require_tools
-from model_runtime.evaluation.runners.go import TESTIFY
 from model_runtime.evaluation.sandbox import require_isolation
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -37,14 +35,3 @@ def isolation() -> None:
         require_isolation()
     except EvaluationError as error:
         pytest.skip(str(error))
-
-
-def need(*keys: str) -> None:
-    """Skip where a language's compiler isn't installed."""
-    for key in keys:
-        try:
-            require_tools(LANGUAGES[key])
-        except EvaluationError as error:
-            pytest.skip(str(error))
-        if key == "go" and not TESTIFY.is_dir():
-            pytest.skip("testify isn't installed: golang-github-stretchr-testify-dev")
