@@ -144,6 +144,7 @@ def lines(result: Result) -> list[str]:
     if len(result["languages"]) > 1:
         means = "  ".join(f"pass@{k} {100 * value:.2f} %" for k, value in result["mean"].items())
         said.append(f"{'mean':<11} {means}")
+    said += result["notes"]
     cost = result["cost"]
     said.append(
         f"{cost['programs']} programs took {cost['cpu_seconds']} CPU seconds, "

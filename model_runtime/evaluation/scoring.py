@@ -17,7 +17,7 @@ from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.execution import Execution, Task, execute
 from model_runtime.evaluation.languages import BY_PREFIX, LANGUAGES, Language
 from model_runtime.evaluation.passk import KS, Count, budgets, pass_at_k
-from model_runtime.evaluation.problems import Problem, corrected, corrections, load
+from model_runtime.evaluation.problems import COUNT, Problem, corrected, corrections, load
 from model_runtime.evaluation.programs import Rules, declared_includes
 from model_runtime.evaluation.samples import Sample
 from model_runtime.evaluation.verdicts import Verdict
@@ -88,6 +88,7 @@ def score(
         "cpu_seconds": round(_cpu_seconds() - cpu, 1),
         "wall_seconds": round(time.monotonic() - wall, 1),
     }
+    scored["notes"] = notes(scored["languages"])
     scored["rules"] = "reference" if execution.rules.reference else "own"
     if not execution.rules.reference:
         scored["corrections"] = {
@@ -109,6 +110,23 @@ def summary(tasks: Sequence[Task], verdicts: Sequence[Verdict]) -> dict[str, Any
         if None not in values:
             means[str(k)] = sum(values) / len(values)
     return {"languages": scores, "mean": means, "budget": _budgets(by_language)}
+
+
+def notes(languages: Mapping[str, Any]) -> list[str]:
+    """What the figures lack: problems, or samples for an estimate."""
+    said = []
+    for key, scores in languages.items():
+        name = LANGUAGES[key].display
+        if scores["problems"] < COUNT:
+            said.append(f"{name}: only {scores['problems']} of {COUNT} problems have samples.")
+        fewest = min(count for count, _ in scores["passed"].values())
+        most = max(count for count, _ in scores["passed"].values())
+        if missing := [k for k in KS if fewest < k <= most]:
+            said.append(
+                f"{name}: pass@{missing[0]} needs {missing[0]} samples of every problem; "
+                f"one has only {fewest}."
+            )
+    return said
 
 
 def _counts(of_problem: Mapping[int, Sequence[Verdict]]) -> list[Count]:
