@@ -63,7 +63,6 @@ class Run:
     code: int
     output: str
     stopped: str = ""
-    cpu_seconds: float = 0.0
 
 
 class Sandbox:
@@ -177,25 +176,22 @@ def _supervise(command: list[str], limits: Limits, work: Path, environment: dict
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
-        cpu_seconds = _reap(reading)
+        _reap(reading)
         os.close(reading)
         assert process.stdout is not None  # noqa: S101
         process.stdout.close()
     text = output.decode(errors="replace")
-    return Run(128 - code if code < 0 else code, text, stopped, cpu_seconds)
+    return Run(128 - code if code < 0 else code, text, stopped)
 
 
-def _reap(information: int) -> float:
-    """Wait until everything inside is dead; the CPU seconds of all of it.
+def _reap(information: int) -> None:
+    """Wait until everything inside is dead, so that its CPU time counts as our children's.
 
     The sandbox's first process dies with bwrap and takes the others along. bwrap doesn't wait for
-    it, so it becomes ours, and what it used is known only then.
+    it, so it becomes ours. What a limit killed doesn't count: the kernel adds up only what ended.
     """
-    said = os.read(information, READ_BYTES)
-    if not said:
-        return 0.0
-    usage = os.wait4(json.loads(said)["child-pid"], 0)[2]
-    return usage.ru_utime + usage.ru_stime
+    if said := os.read(information, READ_BYTES):
+        os.waitpid(json.loads(said)["child-pid"], 0)
 
 
 def _watch(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, str]:
@@ -236,18 +232,16 @@ def _wait(process: subprocess.Popen[bytes], end: float) -> str:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory in use by a process and all below it; pages they share are counted for each."""
+    """Memory in use by a process and all below it, without what they share with files."""
     total = 0
     waiting = [pid]
     while waiting:
-        number = waiting.pop()
-        try:
-            pages = Path(f"/proc/{number}/statm").read_text().split()
-            total += (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGESIZE")
-            for children in Path(f"/proc/{number}/task").glob("*/children"):
+        folder = Path("/proc", str(waiting.pop()))
+        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile
+            resident, shared = (folder / "statm").read_text().split()[1:3]
+            total += (int(resident) - int(shared)) * os.sysconf("SC_PAGESIZE")
+            for children in folder.glob("task/*/children"):
                 waiting += map(int, children.read_text().split())
-        except (OSError, IndexError, ValueError):
-            continue  # it ended meanwhile
     return total
 
 
