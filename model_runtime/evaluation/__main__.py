@@ -71,7 +71,10 @@ def _humaneval_x(commands: Any) -> None:
         "--languages", default="", metavar="A,B", help="python,cpp,java,js,go (default: all)"
     )
     command.add_argument(
-        "--source", default="", metavar="LANGUAGE", help="translate from it (default: generate)"
+        "--source",
+        default="",
+        metavar="LANGUAGE",
+        help="translate from it, or from all of them (default: generate)",
     )
     command.add_argument(
         "--problems", type=_positive, metavar="N", help="only the first N of each language"
@@ -182,17 +185,20 @@ def _run_humaneval_x(options: argparse.Namespace) -> None:
 def _run_mtpb(options: argparse.Namespace) -> None:
     from model_runtime.evaluation import mtpb_evaluation
 
-    _finish(options, mtpb_evaluation.run(options), mtpb_evaluation.lines)
+    _finish(options, [mtpb_evaluation.run(options)], mtpb_evaluation.lines)
 
 
 def _finish(
     options: argparse.Namespace,
-    result: dict[str, Any],
+    results: list[dict[str, Any]],
     lines: Callable[[dict[str, Any]], list[str]],
 ) -> None:
-    print("\n".join(lines(result)))
+    for result in results:
+        if result.get("source"):
+            print(f"from {result['source']}:")
+        print("\n".join(lines(result)))
     if options.out:
-        report.write([result], options.out)
+        report.write(results, options.out)
 
 
 def _run_report(options: argparse.Namespace) -> None:

@@ -28,10 +28,25 @@ from model_runtime.evaluation.sampling import (
 )
 
 Result = dict[str, Any]
+# Few failures are worth their names.
+NAMED_FAILURES = 5
 
 
-def run(options: Namespace) -> Result:
-    """One result, as the report wants it. Raises EvaluationError."""
+def run(options: Namespace) -> list[Result]:
+    """A result, or with all sources one for each. Raises EvaluationError."""
+    if options.source != "all":
+        return [_run(options)]
+    if options.score:
+        raise EvaluationError("A samples file is translated from one language; name that one.")
+    results = []
+    for source in LANGUAGES:
+        changed = {"source": source, "samples": _samples_path(options, source)}
+        results.append(_run(Namespace(**{**vars(options), **changed})))
+    return results
+
+
+def _run(options: Namespace) -> Result:
+    """One result, as the report wants it."""
     rules = Rules(options.reference_rules)
     execution = Execution(
         options.workers, rules, options.unsafe, options.seconds, options.build_seconds
@@ -86,11 +101,17 @@ def _sample(options: Namespace, chosen: Sequence[Language], rules: Rules) -> Pat
         options.model, options.temperature, options.top_p, options.seed, options.max_tokens
     )
     prompts = _prompts(options, chosen, rules)
-    path: Path = options.samples or Path(f"samples-{options.source or 'generation'}.jsonl")
+    path: Path = options.samples or _samples_path(options, options.source)
     path.parent.mkdir(parents=True, exist_ok=True)
     with progress("sampling", len(prompts) * options.number, "sample") as drawn:
         asyncio.run(sample(prompts, options.number, settings, options.device, path, drawn))
     return path
+
+
+def _samples_path(options: Namespace, source: str) -> Path:
+    """Each source language has a file of its own beside the named one."""
+    path: Path = options.samples or Path("samples.jsonl")
+    return path.with_stem(f"{path.stem}-{source}") if source else path
 
 
 def _prompts(options: Namespace, chosen: Sequence[Language], rules: Rules) -> list[Prompt]:
@@ -141,6 +162,9 @@ def lines(result: Result) -> list[str]:
         said.append(
             f"{LANGUAGES[key].display:<11} {passed} of {scores['samples']} passed  {estimates}"
         )
+        failed = [number for number, (_, passes) in scores["passed"].items() if not passes]
+        if len(failed) <= NAMED_FAILURES and scores["problems"] > NAMED_FAILURES:
+            said += [f"  no sample of {LANGUAGES[key].prefix}/{number} passed" for number in failed]
     if len(result["languages"]) > 1:
         means = "  ".join(f"pass@{k} {100 * value:.2f} %" for k, value in result["mean"].items())
         said.append(f"{'mean':<11} {means}")
