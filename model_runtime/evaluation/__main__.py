@@ -74,7 +74,7 @@ def _humaneval_x(commands: Any) -> None:
         "--source",
         default="",
         metavar="LANGUAGE",
-        help="translate from it, or from all of them (default: generate)",
+        help="translate from it, or from all in turn",
     )
     command.add_argument(
         "--problems", type=_positive, metavar="N", help="only the first N of each language"

@@ -74,7 +74,12 @@ def _tasks(options: Namespace, rules: Rules) -> tuple[list[Task], Result]:
             for one in problems
         ]
         tasks = [Task(one, body) for one, body in zip(problems, bodies, strict=True)]
-        return tasks, {"model": name, "settings": {"overlay": overlay and not rules.reference}}
+        return tasks, {
+            "model": name,
+            "settings": {
+                "solutions": "corrected" if overlay and not rules.reference else "as published"
+            },
+        }
     path = _sample(options, chosen, rules)
     return _from_file(options, path, rules, options.model)
 

@@ -49,9 +49,9 @@ def pass_at_k(result: Result) -> str:
         )
     axes.set_xticks(range(len(keys)), [NAMES[key] for key in keys])
     axes.set_ylabel("%")
-    axes.margins(y=0.15)
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return _svg(figure)
 
 

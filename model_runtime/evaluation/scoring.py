@@ -30,6 +30,17 @@ WRONG_BODIES = {
     "js": "  return undefined\n}\n",
     "go": '    panic("wrong")\n}\n',
 }
+# How our own rules differ from the published evaluator's.
+DIFFERENCES = (
+    "A program passes only when it reaches the end of its tests; ending before is no pass.",
+    "JavaScript: a failed console.assert counts, and printing doesn't.",
+    "Go: vet, which fails right programs for their style, is off.",
+    "Java: programs are executed, which the published script leaves out.",
+    "C++: libcrypto is linked where OpenSSL is included, not by the problem's number.",
+    "A translation is executed behind the target's prompt and the includes of its declaration; "
+    "six of the declarations alone don't compile.",
+    "Compiler and program have each their own time limit.",
+)
 BUDGET_KS = (5, 10, 20, 50, 100)
 
 
@@ -91,6 +102,7 @@ def score(
     scored["notes"] = notes(scored["languages"])
     scored["rules"] = "reference" if execution.rules.reference else "own"
     if not execution.rules.reference:
+        scored["differences"] = DIFFERENCES
         scored["corrections"] = {
             task_id: correction["reason"] for task_id, correction in corrections().items()
         }

@@ -86,6 +86,23 @@ def test_the_last_print_is_compared_as_an_object() -> None:
 
 
 @pytest.mark.usefixtures("isolation")
+def test_series_of_pandas_and_models_of_scikit_learn_work() -> None:
+    pytest.importorskip("pandas")
+    pytest.importorskip("sklearn")
+    pairs: list[tuple[str, Any]] = [
+        ("import pandas as pd\nprint(pd.Series([1, 2]))", [1, 2]),
+        (
+            "import numpy as np\nfrom sklearn.linear_model import LinearRegression\n"
+            "model = LinearRegression().fit(np.array([[0.0], [1.0]]), np.array([1.0, 3.0]))\n"
+            "print(model.predict(np.array([[2.0]]))[0])",
+            5.0,
+        ),
+    ]
+    found = verdicts(pairs, seconds=30.0)
+    assert [verdict.passed for verdict in found] == [True, True], found
+
+
+@pytest.mark.usefixtures("isolation")
 def test_wrong_programs_fail_each_in_its_way() -> None:
     pairs: list[tuple[str, Any]] = [
         ("print(4)", 3),
