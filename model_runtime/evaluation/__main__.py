@@ -193,12 +193,12 @@ def _finish(
     results: list[dict[str, Any]],
     lines: Callable[[dict[str, Any]], list[str]],
 ) -> None:
+    if options.out:
+        report.write(results, options.out)
     for result in results:
         if result.get("source"):
             print(f"from {result['source']}:")
         print("\n".join(lines(result)))
-    if options.out:
-        report.write(results, options.out)
 
 
 def _run_report(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -58,7 +59,8 @@ class Evaluation:
     def end(self) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CODEGEEX_RUNTIME_DIR", str(self.folder))
-            client.stop(endpoint.meeting(__version__, self.model, "cpu"))
+            with contextlib.suppress(client.NoRuntimeError):
+                client.stop(endpoint.meeting(__version__, self.model, "cpu"))
 
 
 @pytest.fixture
@@ -77,6 +79,12 @@ def test_a_run_that_goes_on_draws_what_an_unbroken_one_draws(evaluation: Evaluat
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][:30], encoding="utf-8")
     assert evaluation.sample("-n", "3") == whole
+
+
+def test_equal_samples_are_all_kept(evaluation: Evaluation) -> None:
+    lines = evaluation.sample("-n", "4", "--temperature", "0")
+    assert [line["sample"] for line in lines] == [0, 1, 2, 3] * 2
+    assert len({(line["task_id"], line["generation"]) for line in lines}) == 2
 
 
 def test_a_translation_run_says_its_source_and_gets_a_page(evaluation: Evaluation) -> None:
@@ -115,4 +123,3 @@ def test_a_missing_model_is_one_sentence(evaluation: Evaluation) -> None:
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "/nowhere" in done.stderr
-    evaluation.sample()  # the fixture ends a runtime
