@@ -142,7 +142,9 @@ class Generation:
             others = catalogue.instead(request.task)
             message = f'The model {self._model.name} can\'t "{request.task}"{others}'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
-        found = _distinct(self._plan.copied + self._search.candidates())
+        found = self._plan.copied + self._search.candidates()
+        if not request.independent:
+            found = _distinct(found)
         if found:
             return Result(request.id, tuple(found), self._timing())
         return failure(self.job, Reason.DEADLINE if self._late else Reason.NOTHING_GENERATED)

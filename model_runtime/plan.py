@@ -60,8 +60,7 @@ def make(
         raise BadPromptError(
             f"{request.beams} beams were asked for; at most {cache.branches} are possible."
         )
-    copies = model.copies_first and request.task == Task.COMPLETE
-    copied = _copies(request, show) if copies else []
+    copied = _copies(request, show) if model.copies_first and _recalls(request) else []
     wanted = request.candidates - len(copied)
     if wanted < 1:
         return Plan(copied, [], NOTHING.search, 0)
@@ -110,9 +109,14 @@ def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
     return render(model.format, model.tokenizer, request, budget)
 
 
+def _recalls(request: Generate) -> bool:
+    """Whether the user's own text may have a say."""
+    return request.task == Task.COMPLETE and not request.independent
+
+
 def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) -> Mixer | None:
     """For completions of a model that has weights for it."""
-    if model.trust is None or request.task != Task.COMPLETE:
+    if model.trust is None or not _recalls(request):
         return None
     end = model.tokenizer.end_of_text if request.max_lines == 1 else None
     return Mixer(recall(), model.trust, end)

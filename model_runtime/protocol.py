@@ -131,7 +131,8 @@ class Generate:
     that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
     `best_first` the first of several candidates is the greedy one. More than one of `beams` search
     for the candidates that are likeliest as wholes; that needs temperature 0, and nothing is
-    streamed.
+    streamed. Candidates are distinct suggestions; `independent` ones are draws of the model itself,
+    without memory and copies, and equal or blank ones count like any other.
     """
 
     id: int
@@ -150,6 +151,7 @@ class Generate:
     max_lines: int = 0
     candidates: int = 1
     best_first: bool = True
+    independent: bool = False
     beams: int = 0
     temperature: float = 0.0
     top_k: int = 0

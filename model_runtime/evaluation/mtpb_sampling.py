@@ -1,0 +1,90 @@
+"""Holds the dialogues of MTPB with a model, turn by turn, into a file that can grow.
+
+Each turn's prompt begins with all of the last one, so that the runtime finds it in its KV cache;
+the file says how many tokens it found there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from model_runtime.evaluation import mtpb, samples
+from model_runtime.evaluation.mtpb import Case
+from model_runtime.evaluation.runtime_link import Draw, RuntimeLink, linked
+from model_runtime.evaluation.sampling import SEED_BITS, Settings
+from model_runtime.protocol import Generate
+
+MULTI_TURN, SINGLE_TURN = "multi-turn", "single-turn"
+
+
+async def sample(
+    cases: Sequence[Case],
+    count: int,
+    variant: str,
+    settings: Settings,
+    device: str,
+    path: Path,
+    drawn: Callable[[int], None],
+) -> None:
+    """Fill the file up to `count` dialogues a case. Raises EvaluationError."""
+    earlier = samples.reopen(path, {**asdict(settings), "variant": variant})
+    have = {(one.task_id, one.settings["sample"]) for one in earlier}
+    wanted = [
+        (case, index) for case in cases for index in range(count) if (case.name, index) not in have
+    ]
+    drawn(len(cases) * count - len(wanted))
+    if not wanted:
+        return
+    async with linked(settings.model, device) as link:
+        for case, index in wanted:
+            dialogue = await _talk(link, case, index, variant, settings)
+            line = {"task_id": case.name, "sample": index, "variant": variant}
+            samples.append(path, [{**line, **dialogue, **asdict(settings)}])
+            drawn(1)
+
+
+async def _talk(
+    link: RuntimeLink, case: Case, index: int, variant: str, settings: Settings
+) -> dict[str, object]:
+    """One program, and the tokens of all its prompts."""
+    history, prompt_tokens, cached_tokens = mtpb.START, 0, 0
+    rounds = [case.turns] if variant == SINGLE_TURN else [(turn,) for turn in case.turns]
+    for number, turns in enumerate(rounds):
+        prompt = mtpb.ask(history, *turns)
+        seed = _seed(settings, case, index, number)
+        tokens = min(case.max_tokens, settings.max_tokens)
+        draw = await _answer(link, prompt, tokens, seed, settings)
+        history = mtpb.answer(prompt, draw.texts[0])
+        if draw.timing is not None:
+            prompt_tokens += draw.timing.prompt_tokens
+            cached_tokens += draw.timing.cached_tokens
+    return {
+        "generation": history,
+        "prompt_tokens": prompt_tokens,
+        "cached_tokens": cached_tokens,
+    }
+
+
+async def _answer(
+    link: RuntimeLink, prompt: str, tokens: int, seed: int, settings: Settings
+) -> Draw:
+    request = Generate(
+        id=0,
+        prefix=prompt,
+        independent=True,
+        max_new_tokens=tokens,
+        best_first=False,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=seed,
+        stop=mtpb.STOPS,
+    )
+    return await link.draw(request, lambda text: mtpb.truncate(text) != text)
+
+
+def _seed(settings: Settings, case: Case, index: int, turn: int) -> int:
+    text = f"{settings.seed} {case.name} {index} {turn}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> (64 - SEED_BITS)
