@@ -80,7 +80,7 @@ def _humaneval_x(commands: Any) -> None:
         "--problems", type=_positive, metavar="N", help="only the first N of each language"
     )
     command.add_argument(
-        "--no-overlay", action="store_true", help="leave the two wrong solutions as published"
+        "--no-overlay", action="store_true", help="leave the wrong solutions as published"
     )
     command.add_argument(
         "--reference-rules", action="store_true", help="judge as the published evaluator does"
