@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import completion, model, server
+from benchmarks import completion, model, server, turns
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
             command = [sys.executable, "-m", "model_runtime", "stop"]
             subprocess.run(command, capture_output=True, check=False)
     model.measure()
+    turns.measure()
 
 
 def _machine() -> str:

@@ -21,7 +21,8 @@ from model_runtime.loading import announce
 from model_runtime.models.linear import Int8Linear, QuantizedLinear
 from model_runtime.prompts import fim, render
 from model_runtime.protocol import Failure, Generate, Reason, Task
-from model_runtime.tokenizer import Tokenizer, control_tokens
+from model_runtime.tokenizer import Tokenizer
+from model_runtime.vocabulary import control_tokens
 from model_runtime.weights import LoadedModel
 
 CHATML = (
@@ -260,6 +261,12 @@ def test_int8_stays_ours_on_a_network_without_biases(tmp_path: Path) -> None:
     layers = [part for part in model.network.modules() if isinstance(part, Int8Linear)]
     assert len(layers) == 14
     assert Bench(tmp_path, model).ask(max_new_tokens=8).candidates[0].tokens == 8
+
+
+def test_a_network_without_linear_layers_is_not_quantized(tmp_path: Path) -> None:
+    folder = tiny_hub.write_folder(tmp_path / "m", "gpt2")
+    with pytest.raises(RuntimeFailure, match="m has nothing to be quantized"):
+        load(folder, "int8")
 
 
 def test_what_it_needs_is_what_its_tensors_take(tmp_path: Path) -> None:
