@@ -203,6 +203,16 @@ def test_a_name_of_the_catalogue_loads_from_the_users_cache(
         weights.load("qwen2.5-codr-7b", DEVICE.place, DEVICE.dtype)
 
 
+def test_a_context_reaches_as_far_as_a_sliding_window(tmp_path: Path) -> None:
+    """Up to there every position sees all before it, as in training."""
+    folder = tiny_hub.write_folder(tmp_path / "m", "starcoder2")
+    assert load(folder).config.max_position_embeddings == 200
+    assert announce(str(folder)).context_tokens == 200
+    reply = Bench(tmp_path, load(folder)).reply(task=Task.TEMPLATE, prefix="x" * 300)
+    assert isinstance(reply, Failure)
+    assert "is too long for this model" in reply.message
+
+
 def test_a_client_is_told_what_a_folder_can_before_torch_is_there(tmp_path: Path) -> None:
     folder = tiny_hub.write_folder(tmp_path / "m", "qwen2", chat_template=CHATML)
     told = (
