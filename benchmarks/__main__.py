@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import completion, model, quality, server
+from benchmarks import completion, model, quality, server, turns
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
             command = [sys.executable, "-m", "model_runtime", "stop"]
             subprocess.run(command, capture_output=True, check=False)
     model.measure()
+    turns.measure()
 
 
 def _machine() -> str:

@@ -20,6 +20,7 @@ from model_runtime.errors import HubError, WeightsError
 from model_runtime.prompts import Family, chat, fitting, of_catalogue
 from model_runtime.prompts.template import conversation
 from model_runtime.protocol import Task
+from model_runtime.vocabulary import BLANK, control_tokens
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -46,8 +47,8 @@ class HubFolder:
     @property
     def context(self) -> int:
         """Tokens that are served: what catalogue and network allow, at most LONGEST_CONTEXT."""
-        positions = [self.config.get(key) for key in ("max_position_embeddings", "n_positions")]
-        known = [int(limit) for limit in positions if limit]
+        keys = ("max_position_embeddings", "n_positions", "sliding_window")
+        known = [int(limit) for key in keys if (limit := self.config.get(key))]
         return min(LONGEST_CONTEXT, *known, *([self.model.context] if self.model else []))
 
     @cached_property
@@ -76,8 +77,6 @@ class HubFolder:
     @cached_property
     def controls(self) -> dict[str, int]:
         """The control tokens by name."""
-        from model_runtime.tokenizer import control_tokens
-
         return control_tokens(self._tokenizer)
 
     @cached_property
@@ -117,7 +116,8 @@ class HubFolder:
         ids += [self.controls[name]] if name in self.controls else []
         if self.model:
             ids += self.model.stop_ids
-            ids += [self.controls[stop] for stop in self.model.stops if stop in self.controls]
+            stops = [name for stop in self.model.stops for name in (stop, BLANK + stop)]
+            ids += [self.controls[name] for name in stops if name in self.controls]
         if not ids:
             raise WeightsError(f"{self.path} doesn't say which token ends a text (eos_token_id).")
         return tuple(dict.fromkeys(ids))
@@ -125,9 +125,8 @@ class HubFolder:
     @property
     def stops(self) -> tuple[str, ...]:
         """Texts that end an answer and are no tokens of their own."""
-        return (
-            tuple(one for one in self.model.stops if one not in self.controls) if self.model else ()
-        )
+        told = self.model.stops if self.model else ()
+        return tuple(one for one in told if not {one, BLANK + one} & self.controls.keys())
 
     @cached_property
     def _tokenizer(self) -> dict[str, Any]:

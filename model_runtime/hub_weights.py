@@ -25,17 +25,43 @@ from model_runtime.models import transformers_lm
 from model_runtime.models.transformers_lm import TransformersLM, TransformersShape
 from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
+from model_runtime.weights import LoadedModel, Plan, kept_as
 
 transformers_logging.set_verbosity(logging.ERROR)
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def shape(folder: HubFolder) -> TransformersShape:
-    """Raises WeightsError for a network that can't be served."""
+def load(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str) -> LoadedModel:
+    """Raises WeightsError and FitError, as weights.load() does."""
+    chosen = plan(folder, device, dtype, quantize)
+    chosen.check(fit.free_bytes(device))
+    shape = _shape(folder)
+    return LoadedModel(
+        name=folder.name,
+        tokenizer=_tokenizer(folder, shape.vocab_size),
+        network=_network(folder, chosen.kept, device, dtype),
+        format=folder.family,
+        config=shape,
+        copies_first=False,
+        ends=folder.ends,
+        stops=folder.stops,
+    )
+
+
+def plan(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str) -> Plan:
+    """From the folder's config alone. Raises WeightsError for a network that can't be served."""
+    stored, shape = Precision.FLOAT16, _shape(folder)
+    kept = kept_as(folder.name, stored, quantize, device)
+    if kept is not stored and not shape.linear_parameters:
+        raise WeightsError(f'{folder.name} has nothing to be quantized; set quantize = "".')
+    return Plan(folder.name, stored, kept, fit.needs(shape, dtype, device))
+
+
+def _shape(folder: HubFolder) -> TransformersShape:
     return transformers_lm.shape(folder.name, _config(folder), folder.context)
 
 
-def network(
+def _network(
     folder: HubFolder, kept: fit.Kept, device: torch.device, dtype: torch.dtype
 ) -> TransformersLM:
     """The network on `device`, its matrices kept so. Raises WeightsError.
@@ -57,7 +83,7 @@ def network(
     return TransformersLM(lm.requires_grad_(False).eval())
 
 
-def tokenizer(folder: HubFolder, rows: int) -> Tokenizer:
+def _tokenizer(folder: HubFolder, rows: int) -> Tokenizer:
     """Raises WeightsError when it is damaged or another model's than one of `rows` ids."""
     path = folder.path / TOKENIZER
     try:

@@ -17,11 +17,12 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
+from model_runtime.vocabulary import BLANK, control_tokens
+
 CODEGEEX_13B = Path(__file__).parent / "tokenizers" / "codegeex-13b"
 
 END_OF_TEXT = "<|endoftext|>"
-# SentencePiece's blank, and how it writes a byte that no piece has.
-BLANK = "\u2581"
+# How SentencePiece writes a byte that no piece has.
 BYTE = re.compile("<0x([0-9A-F]{2})>")
 # CodeGeeX-13B spends <|extratoken_10|> to <|extratoken_18|> on runs of 2 to 10 spaces.
 FIRST_SPACES, LAST_SPACES = 2, 10
@@ -149,19 +150,6 @@ class TextStream:
     def flush(self) -> str:
         """The end: U+FFFD when a character was left incomplete."""
         return self._utf8.decode(b"", final=True)
-
-
-def control_tokens(description: Mapping[str, Any]) -> dict[str, int]:
-    """The ids of the control tokens of a tokenizer.json by name.
-
-    Runs of blanks and single characters may be added tokens too; those are text. What a family
-    calls special doesn't say it: Qwen's <|fim_prefix|> isn't.
-    """
-    return {
-        token["content"]: token["id"]
-        for token in description["added_tokens"]
-        if len(token["content"].strip(f" \t\r\n{BLANK}")) > 1
-    }
 
 
 def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> dict[str, Any]:

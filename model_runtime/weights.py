@@ -21,7 +21,6 @@ from safetensors import SafetensorError, safe_open
 from model_runtime import fit, hub_folder, verification
 from model_runtime.assembly import Shards, assemble
 from model_runtime.errors import WeightsError
-from model_runtime.hub_folder import HubFolder
 from model_runtime.mixing import Trust
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
@@ -113,7 +112,9 @@ def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = ""
     when the model doesn't fit into memory.
     """
     if (found := hub_folder.find(name)) is not None:
-        return _load_from_hub(found, device, dtype, quantize)
+        from model_runtime import hub_weights  # transformers takes seconds to be imported
+
+        return hub_weights.load(found, device, dtype, quantize)
     folder = _folder(name)
     description = read_description(folder)
     chosen = plan(name, device, dtype, quantize)
@@ -133,26 +134,6 @@ def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = ""
     )
 
 
-def _load_from_hub(
-    folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str
-) -> LoadedModel:
-    from model_runtime import hub_weights
-
-    chosen = _plan_of_hub(folder, device, dtype, quantize)
-    chosen.check(fit.free_bytes(device))
-    shape = hub_weights.shape(folder)
-    return LoadedModel(
-        name=folder.name,
-        tokenizer=hub_weights.tokenizer(folder, shape.vocab_size),
-        network=hub_weights.network(folder, chosen.kept, device, dtype),
-        format=folder.family,
-        config=shape,
-        copies_first=False,
-        ends=folder.ends,
-        stops=folder.stops,
-    )
-
-
 def load_network(folder: Path, device: torch.device, dtype: torch.dtype) -> CodeGeeX:
     """The network alone; raises WeightsError as load() does."""
     description = read_description(folder)
@@ -168,24 +149,17 @@ def verify(folder: Path, description: Description) -> None:
 def plan(name: str, device: torch.device, dtype: torch.dtype, quantize: str = "") -> Plan:
     """From the files' headers, before anything is read. Raises WeightsError."""
     if (found := hub_folder.find(name)) is not None:
-        return _plan_of_hub(found, device, dtype, quantize)
+        from model_runtime import hub_weights
+
+        return hub_weights.plan(found, device, dtype, quantize)
     folder, description = _folder(name), described(name)
     stored = _stored_precision(folder, description)
-    kept = _kept(description.name, stored, quantize, device)
+    kept = kept_as(description.name, stored, quantize, device)
     return Plan(description.name, stored, kept, fit.needs(description.config, dtype, device))
 
 
-def _plan_of_hub(
-    folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str
-) -> Plan:
-    from model_runtime import hub_weights  # transformers takes seconds to be imported
-
-    kept = _kept(folder.name, Precision.FLOAT16, quantize, device)
-    needs = fit.needs(hub_weights.shape(folder), dtype, device)
-    return Plan(folder.name, Precision.FLOAT16, kept, needs)
-
-
-def _kept(name: str, stored: Precision, quantize: str, device: torch.device) -> fit.Kept:
+def kept_as(name: str, stored: Precision, quantize: str, device: torch.device) -> fit.Kept:
+    """What `quantize` means for a model `stored` so. Raises WeightsError."""
     if quantize in ("", stored):
         return stored
     options = [option for option in fit.ALL_KEPT if option is not Precision.FLOAT16]

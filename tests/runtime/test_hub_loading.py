@@ -21,7 +21,8 @@ from model_runtime.loading import announce
 from model_runtime.models.linear import Int8Linear, QuantizedLinear
 from model_runtime.prompts import fim, render
 from model_runtime.protocol import Failure, Generate, Reason, Task
-from model_runtime.tokenizer import Tokenizer, control_tokens
+from model_runtime.tokenizer import Tokenizer
+from model_runtime.vocabulary import control_tokens
 from model_runtime.weights import LoadedModel
 
 CHATML = (
@@ -202,6 +203,16 @@ def test_a_name_of_the_catalogue_loads_from_the_users_cache(
         weights.load("qwen2.5-codr-7b", DEVICE.place, DEVICE.dtype)
 
 
+def test_a_context_reaches_as_far_as_a_sliding_window(tmp_path: Path) -> None:
+    """Up to there every position sees all before it, as in training."""
+    folder = tiny_hub.write_folder(tmp_path / "m", "starcoder2")
+    assert load(folder).config.max_position_embeddings == 200
+    assert announce(str(folder)).context_tokens == 200
+    reply = Bench(tmp_path, load(folder)).reply(task=Task.TEMPLATE, prefix="x" * 300)
+    assert isinstance(reply, Failure)
+    assert "is too long for this model" in reply.message
+
+
 def test_a_client_is_told_what_a_folder_can_before_torch_is_there(tmp_path: Path) -> None:
     folder = tiny_hub.write_folder(tmp_path / "m", "qwen2", chat_template=CHATML)
     told = (
@@ -260,6 +271,12 @@ def test_int8_stays_ours_on_a_network_without_biases(tmp_path: Path) -> None:
     layers = [part for part in model.network.modules() if isinstance(part, Int8Linear)]
     assert len(layers) == 14
     assert Bench(tmp_path, model).ask(max_new_tokens=8).candidates[0].tokens == 8
+
+
+def test_a_network_without_linear_layers_is_not_quantized(tmp_path: Path) -> None:
+    folder = tiny_hub.write_folder(tmp_path / "m", "gpt2")
+    with pytest.raises(RuntimeFailure, match="m has nothing to be quantized"):
+        load(folder, "int8")
 
 
 def test_what_it_needs_is_what_its_tensors_take(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import tiny_hub
 import torch
 from engine_bench import DEVICE, Bench, check_same
 
-from model_runtime import weights
+from model_runtime import continuation, weights
 from model_runtime.prompts import render
 from model_runtime.protocol import Chunk, Failure, Generate, Reason
 from model_runtime.weights import LoadedModel
@@ -32,7 +32,9 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def bench(model: LoadedModel, tmp_path: Path) -> Bench:
+def bench(model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Random networks turn in circles, and generate() lets them."""
+    monkeypatch.setattr(continuation, "turns_in_circles", lambda tokens: False)
     return Bench(tmp_path, model)
 
 

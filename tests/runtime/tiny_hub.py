@@ -48,6 +48,27 @@ KINDS: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
             *("<|repo_name|>", "<|im_start|>", "<|im_end|>"),
         ),
     ),
+    "gemma": (
+        transformers.GemmaConfig,
+        {**MODERN, "head_dim": 16, "num_key_value_heads": 1},
+        ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    ),
+    "mistral": (
+        transformers.MistralConfig,
+        {**MODERN, "sliding_window": None},
+        ("[SUFFIX]", "[PREFIX]"),
+    ),
+    "qwen3_moe": (
+        transformers.Qwen3MoeConfig,
+        {
+            **MODERN,
+            "head_dim": 8,
+            "moe_intermediate_size": 16,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+        },
+        ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>", "<|repo_name|>"),
+    ),
     "starcoder2": (
         transformers.Starcoder2Config,
         {**MODERN, "sliding_window": 200},
