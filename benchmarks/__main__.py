@@ -1,4 +1,7 @@
-"""`scripts/bench`: all figures in one run, as Markdown."""
+"""`scripts/bench`: all figures in one run, as Markdown.
+
+`scripts/bench quality FOLDER` measures how good completions are, which needs held-out text.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import completion, model, server
+from benchmarks import completion, model, quality, server
 
 
 def main() -> None:
     print(f"{datetime.date.today()}, {_machine()}")
+    if sys.argv[1:2] == ["quality"]:
+        quality.measure(sys.argv[2:])
+        return
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CODEGEEX_RUNTIME_DIR"] = folder
         os.environ["CODEGEEX_STATE_DIR"] = folder

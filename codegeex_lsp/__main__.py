@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from codegeex_lsp import __version__
 from codegeex_lsp.commands import editor_config
@@ -50,7 +51,29 @@ def parser() -> argparse.ArgumentParser:
 
     config = commands.add_parser("editor-config", help="print the configuration for an editor")
     config.add_argument("editor", choices=sorted(editor_config.EDITORS))
+    _add_models(commands)
     return top
+
+
+def _add_models(commands: Any) -> None:
+    about = "list, show, fetch, choose and remove models"
+    models = commands.add_parser("models", help=about, description=about)
+    verbs = models.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    listing = verbs.add_parser("list", help="the models that are known, and which are here")
+    showing = verbs.add_parser("show", help="all that is known of a model")
+    pulling = verbs.add_parser("pull", help="fetch a model; says first what it takes, and asks")
+    using = verbs.add_parser("use", help="make it the model of all editors")
+    removing = verbs.add_parser("remove", help="free a fetched model's disk space")
+    finding = verbs.add_parser("path", help="the folder of a model")
+    for verb in (showing, pulling, removing):
+        verb.add_argument("model", metavar="NAME")
+    for verb in (using, finding):
+        verb.add_argument("model", metavar="NAME|FOLDER", help="a known model or a model folder")
+    for verb in (listing, showing):
+        verb.add_argument("--json", action="store_true")
+    for verb in (pulling, removing):
+        verb.add_argument("--yes", action="store_true", help="don't ask")
+    pulling.add_argument("--revision", default="", help="a branch, tag or commit of the hub")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,6 +109,18 @@ def _run(options: argparse.Namespace) -> int:
         return doctor.run()
     if options.command == "editor-config":
         return editor_config.run(options.editor)
+    if options.command == "models":
+        from codegeex_lsp.commands import models
+
+        return models.run(
+            models.Wanted(
+                options.verb,
+                getattr(options, "model", ""),
+                getattr(options, "revision", ""),
+                getattr(options, "json", False),
+                getattr(options, "yes", False),
+            )
+        )
     from codegeex_lsp.commands import status
 
     return status.run(as_json=options.json)

@@ -8,6 +8,8 @@
     │   ├── InvalidParamsError  -32602
     │   └── UninitializedError  -32002  before initialize
     ├── CancelledRequestError   -32800  the client asked for it, or the server shut down
+    ├── ContentModifiedError    -32801  the document went away meanwhile
+    ├── RequestFailedError      -32803  a good request that could not be fulfilled
     └── InternalError           -32603  our fault; the log tells more
 
     ClientRefusedError          the other way round: the editor answered our request with an error
@@ -52,6 +54,14 @@ class UninitializedError(MessageError):
 
 class CancelledRequestError(LspError):
     code = -32800
+
+
+class ContentModifiedError(LspError):
+    code = -32801
+
+
+class RequestFailedError(LspError):
+    code = -32803
 
 
 class InternalError(LspError):

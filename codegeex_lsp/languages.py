@@ -82,6 +82,7 @@ LANGUAGES: tuple[Language, ...] = (
 )
 # fmt: on
 
+_BY_NAME = {language.name.lower(): language for language in LANGUAGES}
 _BY_ID = {language_id: language for language in LANGUAGES for language_id in language.ids}
 _BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.suffixes}
 
@@ -93,3 +94,8 @@ def of(language_id: str, path: str) -> Language | None:
     name = path.replace("\\", "/").rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")
     return _BY_SUFFIX.get(f".{suffix.lower()}") if stem and dot else None
+
+
+def named(name: str) -> Language | None:
+    """The language that people or editors call `name`."""
+    return _BY_NAME.get(name.strip().lower()) or _BY_ID.get(name.strip().lower())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lsprotocol import types
 from pygls.capabilities import ServerCapabilitiesBuilder
@@ -26,7 +26,7 @@ from codegeex_lsp.documents import DocumentStore, PositionEncoding, Snapshot
 from codegeex_lsp.errors import InvalidParamsError
 from codegeex_lsp.lsp_protocol import MessageRules
 from codegeex_lsp.notebooks import Notebook, NotebookStore
-from codegeex_lsp.structuring import build_converter
+from codegeex_lsp.structuring import build_converter, structure
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Steps = Generator[Any, Any, Any]
+Kind = TypeVar("Kind")
 
 _arrived: ContextVar[Snapshot | None] = ContextVar("arrived", default=None)
 
@@ -97,6 +98,10 @@ class HardenedServer(LanguageServer):
         snapshot = _arrived.get()
         return snapshot if snapshot is not None and snapshot.uri == uri else None
 
+    def structured(self, raw: Any, kind: type[Kind], what: str) -> Kind:
+        """JSON from inside a message as a `kind`. Raises InvalidParamsError naming `what`."""
+        return structure(self.protocol.converter, raw, kind, what)
+
     def on_document(self, listener: Callable[[DocumentEvent], None]) -> None:
         """Call `listener` at once for every document opened, changed or closed from now on."""
         self._listeners.append(listener)
@@ -129,6 +134,7 @@ class HardenedProtocol(MessageRules):
 
     def __init__(self, server: HardenedServer, converter: Converter) -> None:
         super().__init__(server, converter)
+        self.converter = converter
         self.progress = FreeingProgress(self)
 
     def params_type(self, method: str) -> type[Any] | None:

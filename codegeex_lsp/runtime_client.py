@@ -84,6 +84,7 @@ class RuntimeClient:
         self._on_state = on_state
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._streams: dict[int, Callable[[protocol.Chunk], None]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._link: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -95,16 +96,25 @@ class RuntimeClient:
     def next_id(self) -> int:
         return next(self._ids)
 
-    async def generate(self, request: Generate) -> Result:
-        """The runtime's text. Raises Unanswered; cancelling the await cancels the request there."""
+    async def generate(
+        self, request: Generate, on_chunk: Callable[[protocol.Chunk], None] | None = None
+    ) -> Result:
+        """The runtime's text. Raises Unanswered; cancelling the await cancels the request there.
+
+        A request with `stream` brings its text to `on_chunk` as it comes.
+        """
         if self.state.phase is not Phase.READY:
             self.ensure()
             raise Unanswered(_WAITING[self.state.phase], self.state.message)
+        if on_chunk is not None:
+            self._streams[request.id] = on_chunk
         try:
             answer = await self._ask(request.id, request)
         except asyncio.CancelledError:
             self._send(protocol.Cancel(request.id))
             raise
+        finally:
+            self._streams.pop(request.id, None)
         if isinstance(answer, Failure):
             raise Unanswered(_reason(answer.reason), answer.message)
         assert isinstance(answer, Result)  # noqa: S101 - _resolve lets nothing else through
@@ -113,6 +123,10 @@ class RuntimeClient:
     def report(self, activity: protocol.Activity) -> None:
         """Tell the runtime what this window answered, for its status; dropped without a link."""
         self._send(activity)
+
+    def remember(self, message: protocol.Remember | protocol.Forget) -> None:
+        """Tell the runtime of a document; dropped without a link."""
+        self._send(message)
 
     async def status(self) -> protocol.StatusReport:
         """The runtime's own report. Raises Unanswered when there is no link."""
@@ -176,7 +190,9 @@ class RuntimeClient:
         self._hang_up(Reason.RUNTIME_LOST)
 
     def _meeting(self) -> endpoint.Meeting:
-        return endpoint.meeting(__version__, self.trusted.model, self.trusted.device)
+        return endpoint.meeting(
+            __version__, self.trusted.model, self.trusted.device, self.trusted.quantize
+        )
 
     async def _keep_link(self) -> None:
         """Link, serve, and link again after a loss, until a start fails."""
@@ -240,6 +256,9 @@ class RuntimeClient:
 
     def _resolve(self, message: protocol.Message) -> None:
         match message:
+            case protocol.Chunk(id=number):
+                if (stream := self._streams.get(number)) is not None:
+                    stream(message)
             case ModelState(state=state, message=text):
                 self._become(_PHASES.get(state, Phase.FAILED), text)
             case Result(id=number) | Failure(id=number) | protocol.StatusReport(id=number):

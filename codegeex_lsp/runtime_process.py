@@ -56,6 +56,7 @@ def start_runtime(trusted: TrustedSettings, place: endpoint.Meeting) -> subproce
     """
     command = [sys.executable, "-P", "-m", "model_runtime", "serve"]
     command += ["--model", trusted.model, "--device", trusted.device]
+    command += ["--quantize", trusted.quantize]
     command += ["--idle-exit", str(trusted.idle_exit_s)]
     descriptor = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

@@ -14,13 +14,24 @@ from typing import Any
 from lsprotocol import types
 
 from codegeex_lsp import __version__
+from codegeex_lsp.errand import ActionParams
 from codegeex_lsp.handlers import (
+    candidates,
+    code_action,
+    code_action_resolve,
     completion,
     did_change_configuration,
+    docstring,
+    execute_command,
+    explain,
+    generate,
     initialize,
     initialized,
     inline_completion,
+    pull_model,
     shutdown,
+    template,
+    translate,
     why,
 )
 from codegeex_lsp.lsp_server import HardenedServer
@@ -37,10 +48,28 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
         types.InlineCompletionOptions(),
     ),
     types.TEXT_DOCUMENT_COMPLETION: (completion.handle, types.CompletionOptions()),
+    types.TEXT_DOCUMENT_CODE_ACTION: (code_action.handle, code_action.OPTIONS),
+    types.CODE_ACTION_RESOLVE: (code_action_resolve.handle, None),
+    generate.METHOD: (generate.handle, None),
+    translate.METHOD: (translate.handle, None),
+    explain.METHOD: (explain.handle, None),
+    docstring.METHOD: (docstring.handle, None),
+    template.METHOD: (template.handle, None),
+    candidates.METHOD: (candidates.handle, None),
     why.METHOD: (why.handle, None),
+    pull_model.METHOD: (pull_model.handle, None),
 }
 
-PARAMS_TYPES = {why.METHOD: why.WhyParams}
+PARAMS_TYPES: dict[str, type[Any]] = {
+    generate.METHOD: generate.GenerateParams,
+    translate.METHOD: translate.TranslateParams,
+    explain.METHOD: explain.ExplainParams,
+    docstring.METHOD: ActionParams,
+    template.METHOD: template.TemplateParams,
+    candidates.METHOD: candidates.CandidatesParams,
+    why.METHOD: why.WhyParams,
+    pull_model.METHOD: pull_model.PullModelParams,
+}
 
 NOTEBOOKS = types.NotebookDocumentSyncOptions(
     [types.NotebookDocumentFilterWithNotebook(notebook="*")]
@@ -55,6 +84,8 @@ def build() -> HardenedServer:
     session = Session(server)
     for method, (handler, options) in HANDLERS.items():
         server.feature(method, options)(_with_session(handler, session))
+    for name in execute_command.COMMANDS:
+        server.command(name)(execute_command.command(session, name))
     return server
 
 

@@ -1,4 +1,5 @@
-"""What one editor window's server holds beside its documents: settings, runtime link, completer.
+"""What one editor window's server holds beside its documents: settings, runtime link, completer,
+performer of actions.
 
 The handlers in handlers/ get the session and a message's parameters. Tells the editor what the
 model is doing (codegeex/status, progress, one message when it fails) and the runtime what the
@@ -16,9 +17,13 @@ from lsprotocol import types
 
 from codegeex_lsp import notebooks
 from codegeex_lsp.completer import Completer
+from codegeex_lsp.completion import context as contexts
+from codegeex_lsp.delivery import Delivery
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.errors import ClientRefusedError
 from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
+from codegeex_lsp.performer import Performer
+from codegeex_lsp.remembering import Remembering
 from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
 from codegeex_lsp.settings import Settings, load_trusted
 
@@ -36,6 +41,10 @@ class Session:
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
         self.completer = Completer(self.runtime, lambda: self.settings, server.documents.is_current)
+        self.remembering = Remembering(self.runtime.remember, self._may_remember)
+        self.performer = Performer(self.runtime)
+        self.delivery = Delivery(server)
+        self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
         self._tokens = itertools.count(1)
         self._progress: asyncio.Task[None] | None = None
         self._warned = ""
@@ -66,6 +75,9 @@ class Session:
             self._end_progress()
         if state.phase is Phase.READY:
             self._warned = ""
+            # It may be a new runtime, which knows none of them.
+            for snapshot in self.server.documents:
+                self.remembering.changed(snapshot)
         elif state.phase is Phase.FAILED and state.message != self._warned:
             # Every request tries again and fails the same way; once is enough to be told.
             self._warned = state.message
@@ -118,8 +130,18 @@ class Session:
         above = (self.server.documents.snapshot(cell.uri) for cell in cells)
         return notebooks.below([cell for cell in above if cell], snapshot, position)
 
+    def _may_remember(self, snapshot: Snapshot) -> bool:
+        """What gets no completions isn't learned from either."""
+        return contexts.is_served(snapshot, self.settings)
+
     def _on_document(self, event: DocumentEvent) -> None:
+        if event.kind is DocumentEventKind.CLOSED:
+            self.completer.closed(event.snapshot.uri)
+            self.remembering.closed(event.snapshot.uri)
+            for work, uri in self.errands.items():
+                if uri == event.snapshot.uri:
+                    work.cancel()
+            return
         if event.kind is DocumentEventKind.CHANGED:
             self.completer.changed()
-        elif event.kind is DocumentEventKind.CLOSED:
-            self.completer.closed(event.snapshot.uri)
+        self.remembering.changed(event.snapshot)

@@ -26,11 +26,29 @@ PREFIX = "codegeex"
 EXTENSION_SECTIONS = frozenset({"server", "interpreter", "trace"})
 
 
+class Placement(StrEnum):
+    """Where a translation goes."""
+
+    REPLACE = "replace"
+    COMMENT = "comment"
+    BESIDE = "beside"
+
+
 class Pause(StrEnum):
     """Whether an automatic request waits for the next keystroke of a burst."""
 
     ADAPTIVE = "adaptive"
     OFF = "off"
+
+
+class Quantize(StrEnum):
+    """How the runtime keeps a model that is stored in float."""
+
+    NONE = ""
+    INT8 = "int8"
+    INT4 = "int4"
+    NF4 = "nf4"
+    LLM_INT8 = "llm.int8"
 
 
 def _setting(
@@ -80,11 +98,24 @@ class CompletionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionSettings:
+    target_languages: tuple[str, ...] = _setting(
+        ("Python", "C++", "Java", "JavaScript", "Go"),
+        "Languages that the menu offers to translate to; the first is meant where none is named.",
+    )
+    placement: Placement = _setting(  # noqa: RUF009  (an enum member is as immutable as a number)
+        Placement.COMMENT,
+        "A translation replaces the code, goes below it and makes it a comment, or opens beside.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the editor's settings under `codegeex.` say."""
 
     enabled: bool = _setting(True, "Turn CodeGeeX on or off.")
     completion: CompletionSettings = CompletionSettings()
+    actions: ActionSettings = ActionSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +129,27 @@ class TrustedSettings:
     )
     device: str = _setting(
         "auto",
-        'Where the model runs: "auto", "cpu" or "cuda".',
+        'Where the model runs: "auto", "cpu", "cuda" or "npu".',
         environment="CODEGEEX_DEVICE",
     )
     idle_exit_s: int = _setting(
         600, "Seconds without an editor after which the model's process ends.", 1, 30 * 86400
     )
+    quantize: Quantize = _setting(  # noqa: RUF009  (as above)
+        Quantize.NONE,
+        "Keep a model that is stored in float16 smaller in memory; empty keeps it as it is.",
+        environment="CODEGEEX_QUANTIZE",
+    )
+    template_folder: str = _setting(
+        "templates",
+        "The folder of your prompt templates, one file each; beside the configuration file unless "
+        "it is a whole path.",
+    )
 
 
 # --- reading ------------------------------------------------------------------------------------
 
-Group = TypeVar("Group", Settings, CompletionSettings, TrustedSettings)
+Group = TypeVar("Group", Settings, CompletionSettings, ActionSettings, TrustedSettings)
 
 # Deep enough for every name there is; a deeper value is left whole and found wrong.
 _DEPTH = 3
@@ -141,11 +182,12 @@ def load_trusted(environ: Mapping[str, str]) -> tuple[TrustedSettings, list[str]
     """The configuration file's settings, those of the environment over them, and what was wrong."""
     values, problems = _read_toml(config_path(environ), named=bool(environ.get("CODEGEEX_CONFIG")))
     trusted = _merged(TrustedSettings(), values, "", str, problems)
-    if model := environ.get("CODEGEEX_MODEL"):
-        trusted = replace(trusted, model=model)
-    if device := environ.get("CODEGEEX_DEVICE"):
-        trusted = replace(trusted, device=device)
-    return trusted, problems
+    named = {
+        one.name: value
+        for one in dataclasses.fields(TrustedSettings)
+        if (value := environ.get(one.metadata["environment"]))
+    }
+    return _merged(trusted, named, "", str, problems), problems
 
 
 def config_path(environ: Mapping[str, str]) -> Path:

@@ -1,7 +1,7 @@
-"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench.
+"""The command line `codegeex-runtime`: serve, status, stop, check, convert, bench, models.
 
 It parses and prints; daemon.py serves, client.py asks, conversion/ converts,
-bench.py measures. Exit codes: 0 done,
+bench.py measures, model_commands.py has the models. Exit codes: 0 done,
 1 couldn't be done, 2 bad arguments or a bad checkpoint.
 """
 
@@ -16,14 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_runtime import __version__, check, client, daemon, endpoint
+from model_runtime import __version__, check, client, daemon, endpoint, model_commands
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import DEFAULT_MODEL, INSTALL
+from model_runtime.loading import DEFAULT_MODEL, DEVICES, INSTALL, QUANTIZATIONS, keep_plugins_out
 
 DEFAULT_IDLE_EXIT_S = 600.0
 RANDOM_MODEL = "random:codegeex-13b@2layers"
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if "device" in options and options.device not in DEVICES:  # argparse doesn't check defaults
         parser.error(f"CODEGEEX_DEVICE is {options.device}; use one of {', '.join(DEVICES)}")
+    if "kept_as" in options and options.kept_as not in QUANTIZATIONS:
+        schemes = ", ".join(QUANTIZATIONS[1:])
+        parser.error(f"CODEGEEX_QUANTIZE is {options.kept_as}; use one of {schemes}")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -52,7 +54,7 @@ def _parser() -> Parser:
     parser = Parser(prog="codegeex-runtime", description="Runs a CodeGeeX model for editors.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serving = _model_command(commands, "serve", _serve, "serve a model until nobody needs it")
+    serving = _served_command(commands, "serve", _serve, "serve a model until nobody needs it")
     serving.add_argument(
         "--idle-exit",
         type=_seconds,
@@ -63,10 +65,10 @@ def _parser() -> Parser:
     serving.add_argument(
         "--foreground-log", action="store_true", help="log to stderr instead of the log file"
     )
-    showing = _model_command(commands, "status", _status, "show what the running runtime does")
+    showing = _served_command(commands, "status", _status, "show what the running runtime does")
     showing.add_argument("--json", action="store_true", help="print it as JSON")
-    _model_command(commands, "stop", _stop, "end the running runtime")
-    checking = _model_command(
+    _served_command(commands, "stop", _stop, "end the running runtime")
+    checking = _served_command(
         commands, "check", _check, "see whether this machine can run the model"
     )
     checking.add_argument("--json", action="store_true", help="print it as JSON")
@@ -87,9 +89,12 @@ def _parser() -> Parser:
         "--heads", type=int, metavar="N", help="attention heads, where the checkpoint isn't 13B"
     )
     measuring = _model_command(
-        commands, "bench", _bench, "measure a network with random weights, and the memory"
+        commands, "bench", _bench, "measure a network of a model's size, and the memory"
     )
     measuring.set_defaults(model=RANDOM_MODEL)
+    measuring.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    measuring.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them")
+    model_commands.add_to(commands)
     return parser
 
 
@@ -120,6 +125,22 @@ def _model_command(
     return command
 
 
+def _served_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help: str
+) -> argparse.ArgumentParser:
+    """A command about the runtime of one model, device and quantization."""
+    command = _model_command(commands, name, run, help)
+    command.add_argument(
+        "--quantize",
+        dest="kept_as",
+        choices=QUANTIZATIONS,
+        default=os.environ.get("CODEGEEX_QUANTIZE") or "",
+        metavar="SCHEME",
+        help="keep a float16 model in int8, int4, nf4 or llm.int8 (default: $CODEGEEX_QUANTIZE)",
+    )
+    return command
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds < float("inf"):
@@ -132,7 +153,13 @@ _seconds.__name__ = "number of seconds"  # argparse names the type in its messag
 
 def _serve(options: argparse.Namespace) -> int:
     return daemon.serve(
-        daemon.Options(options.model, options.device, options.idle_exit, options.foreground_log)
+        daemon.Options(
+            options.model,
+            options.device,
+            options.idle_exit,
+            options.foreground_log,
+            options.kept_as,
+        )
     )
 
 
@@ -149,7 +176,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    findings = list(check.check(options.model, options.device))
+    findings = list(check.check(options.model, options.device, options.kept_as))
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -159,7 +186,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     target = options.target.expanduser().absolute()
     try:
         from model_runtime.conversion import convert
@@ -185,16 +212,11 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    keep_plugins_out()
     try:
-        from model_runtime import bench
-        from model_runtime.device import choose
+        from model_runtime.bench import command
 
-        device = choose(options.device)
-        config = bench.sized(options.model, device)
-        print(device.reason)
-        for line in bench.table(config, bench.measure(config, device), bench.copy_speed(device)):
-            print(line, flush=True)
+        command.run(options.model, options.device, options.json, options.plot)
     except (RuntimeFailure, ValueError) as error:
         print(f"codegeex-runtime bench: {error}", file=sys.stderr)
         return 2
@@ -205,7 +227,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _meeting(options: argparse.Namespace) -> endpoint.Meeting:
-    return endpoint.meeting(__version__, options.model, options.device)
+    return endpoint.meeting(__version__, options.model, options.device, options.kept_as)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ importing torch. It serves nobody.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import INSTALL
+from model_runtime.loading import INSTALL, keep_plugins_out, why_not_loaded
 from model_runtime.system_memory import free_memory
 
 PACKAGES = ("torch", "tokenizers", "safetensors")
@@ -29,7 +28,7 @@ class Finding:
     advice: str = ""
 
 
-def check(model: str, device: str) -> Iterator[Finding]:
+def check(model: str, device: str, quantize: str = "") -> Iterator[Finding]:
     """The findings, in the order in which one needs the other; ends at a missing package."""
     missing = False
     for package in PACKAGES:
@@ -38,7 +37,7 @@ def check(model: str, device: str) -> Iterator[Finding]:
         yield finding
     yield _memory()
     if not missing:
-        yield from _device_and_model(model, device)
+        yield from _device_and_model(model, device, quantize)
 
 
 def _package(name: str) -> Finding:
@@ -56,8 +55,8 @@ def _memory() -> Finding:
     return Finding("memory", f"{free / 2**30:.1f} GiB free", advice)
 
 
-def _device_and_model(model: str, device: str) -> Iterator[Finding]:
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+def _device_and_model(model: str, device: str, quantize: str) -> Iterator[Finding]:
+    keep_plugins_out()
     try:
         from model_runtime import device as devices
         from model_runtime import fit, weights
@@ -69,14 +68,21 @@ def _device_and_model(model: str, device: str) -> Iterator[Finding]:
     yield Finding("device", chosen.reason)
     free = _free(fit.free_bytes(chosen.place))
     try:
-        needed = weights.need(model, chosen.dtype)
-        loaded = weights.load(model, chosen.place, chosen.dtype)
+        plan = weights.plan(model, chosen.place, chosen.dtype, quantize)
     except RuntimeFailure as error:
         yield Finding("model", model, str(error))
         return
+    try:
+        loaded = weights.load(model, chosen.place, chosen.dtype, quantize)
+    except Exception as error:  # the same sentences that a runtime fails with
+        if fit.out_of_memory(error):
+            error = plan.ran_out(fit.free_bytes(chosen.place))
+        yield Finding("model", model, why_not_loaded(error))
+        return
     parameters = sum(fit.parameters(loaded.config))
     yield Finding("model", f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified")
-    yield Finding("fit", f"needs {needed.total / 2**30:.1f} GiB, {free}")
+    needed = plan.needs[plan.kept].total / 2**30
+    yield Finding("fit", f"needs {needed:.1f} GiB in {plan.kept}, {free}")
 
 
 def _free(size: int | None) -> str:

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 from model_runtime import __version__, logs, protocol
 from model_runtime.logs import LOG
+from model_runtime.mailbox import Letter
 from model_runtime.protocol import (
     Activity,
     Cancel,
     Failure,
+    Forget,
     Generate,
     Hello,
     Message,
     ProtocolError,
     Reason,
+    Remember,
     StatusQuery,
     StatusReport,
     Stop,
@@ -126,6 +129,10 @@ class Connection:
                 self._daemon.generate(self, message)
             case Cancel():
                 self._daemon.scheduler.cancel(self.number, message.id)
+            case Remember(document=document, text=text):
+                self._daemon.mailbox.put(Letter(self.number, document, text))
+            case Forget(document=document):
+                self._daemon.mailbox.put(Letter(self.number, document))
             case Activity():
                 self.activity = message
             case StatusQuery():

@@ -6,6 +6,7 @@ pushes the tokens.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Container
 
 from model_runtime.protocol import Candidate
@@ -20,7 +21,10 @@ LONGEST_TURN = 8
 
 
 class Continuation:
-    """`ends` are the tokens that end the text, `show` gets its pieces as they become certain."""
+    """`ends` are the tokens that end the text, `show` gets its pieces as they become certain.
+
+    The text begins with `lead`, which the model doesn't write; `ids` are the model's tokens so far.
+    """
 
     def __init__(
         self,
@@ -28,13 +32,16 @@ class Continuation:
         ends: Container[int],
         rules: StopRules,
         show: Callable[[str], None],
+        lead: str = "",
     ) -> None:
         self._characters = characters
         self._ends = ends
         self._show = show
+        self._lead = lead
         self._stopping = StoppingText(rules)
-        self._tokens: list[int] = []
+        self.ids: list[int] = []
         self._logprobs: list[float] = []
+        show(lead)
 
     @property
     def finished(self) -> bool:
@@ -44,15 +51,23 @@ class Continuation:
     def mean_logprob(self) -> float:
         return sum(self._logprobs) / max(1, len(self._logprobs))
 
+    def fork(self) -> Continuation:
+        """Another that has grown the same way and goes on by itself."""
+        twin = copy.copy(self)
+        twin._characters = self._characters.fork()
+        twin._stopping = copy.copy(self._stopping)
+        twin.ids, twin._logprobs = list(self.ids), list(self._logprobs)
+        return twin
+
     def push(self, token: int, logprob: float) -> None:
         """Grow by one token; a character that it leaves incomplete waits for the next."""
         if token in self._ends:
             self.end(Finish.END)
             return
-        self._tokens.append(token)
+        self.ids.append(token)
         self._logprobs.append(logprob)
         self._show(self._stopping.push(self._characters.push(token)))
-        if turns_in_circles(self._tokens):
+        if turns_in_circles(self.ids):
             self.end(Finish.LOOP)
 
     def end(self, finish: Finish) -> None:
@@ -64,7 +79,7 @@ class Continuation:
         """The log-probabilities leave out the token that ended the text."""
         text = self._stopping
         return Candidate(
-            text=text.text,
+            text=self._lead + text.text,
             source="model",
             finish=str(text.finish),
             tokens=text.tokens,

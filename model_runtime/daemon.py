@@ -26,6 +26,7 @@ from model_runtime.counters import Answers, Work
 from model_runtime.endpoint import Endpoint, Meeting
 from model_runtime.loading import announce, load_engine, why_not_loaded
 from model_runtime.logs import LOG
+from model_runtime.mailbox import Letter, Mailbox
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
     Chunk,
@@ -48,12 +49,14 @@ LAST_WORDS_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`model` is a known name or a folder; both it and `device` are as the user wrote them."""
+    """As the user wrote them: `model` is a known name or a folder, `quantize` empty or how to keep
+    a model that is stored in float."""
 
     model: str
     device: str
     idle_exit_s: float
     log_to_stderr: bool = False
+    quantize: str = ""
 
 
 def serve(options: Options) -> int:
@@ -61,7 +64,7 @@ def serve(options: Options) -> int:
 
     When another process serves the same model it ends at once, with 0.
     """
-    meeting = endpoint.meeting(__version__, options.model, options.device)
+    meeting = endpoint.meeting(__version__, options.model, options.device, options.quantize)
     logs.set_up(None if options.log_to_stderr else meeting.log)
     lock = filelock.FileLock(meeting.lock, timeout=0)
     try:
@@ -84,6 +87,7 @@ class Daemon:
     def __init__(self, options: Options, meeting: Meeting) -> None:
         self.token = secrets.token_hex(32)
         self.scheduler = Scheduler(self._emit)
+        self.mailbox = Mailbox()
         self._options = options
         self._meeting = meeting
         self._started = time.monotonic()
@@ -92,6 +96,7 @@ class Daemon:
         self._clients: dict[int, Connection] = {}
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._next_client = 1
+        self._remembered: Callable[[], dict[str, int]] = dict
         self._answers = Answers()
         self._work = Work()
         self._loop: asyncio.AbstractEventLoop
@@ -116,6 +121,7 @@ class Daemon:
             server.close()
             self._meeting.socket.unlink(missing_ok=True)
             self.scheduler.close()
+            self.mailbox.close()
             await self._hang_up()
 
     def end_engine(self) -> None:
@@ -175,6 +181,8 @@ class Daemon:
                 model,
                 told.context_chars,
                 told.minimum_confidence,
+                told.tasks,
+                told.context_tokens,
             )
         )
         connection.send(self._state)
@@ -184,6 +192,7 @@ class Daemon:
         self._connections.pop(connection, None)
         if self._clients.pop(connection.number, None) is not None:
             self.scheduler.drop_client(connection.number)
+            self.mailbox.put(Letter(connection.number))
             if not self._clients:
                 self._wait_for_clients()
 
@@ -229,6 +238,7 @@ class Daemon:
             engine = load_engine(
                 self._options.model,
                 self._options.device,
+                self._options.quantize,
                 self.scheduler,
                 self._emit,
                 self._work,
@@ -238,6 +248,10 @@ class Daemon:
             self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
         self._device = engine.device.reason
+        threading.Thread(
+            target=engine.memory.run, args=(self.mailbox,), name="memory", daemon=True
+        ).start()
+        self._remembered = engine.memory.sizes
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
 
@@ -256,6 +270,7 @@ class Daemon:
             "pid": os.getpid(),
             "version": __version__,
             "model": self._options.model,
+            "quantize": self._options.quantize,
             "device": self._device,
             "state": str(self._state.state),
             "message": self._state.message,
@@ -263,6 +278,7 @@ class Daemon:
             "clients": len(self._clients),
             "queue": self.scheduler.waiting,
             "memory_bytes": resident_bytes(),
+            "remembered": self._remembered(),
             "editors": [
                 {"client": client.name, **asdict(client.activity)}
                 for client in self._clients.values()

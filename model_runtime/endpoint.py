@@ -79,9 +79,12 @@ def _runtime_path() -> Path:
             raise UnsafeDirectoryError(f"No runtime folder: {error}.") from error
 
 
-def meeting(version: str, model: str, device: str) -> Meeting:
-    """Another version, model or device is another runtime. Raises UnsafeDirectoryError."""
-    identity = f"{version}\n{PROTOCOL_VERSION}\n{model}\n{device}"
+def meeting(version: str, model: str, device: str, quantize: str = "") -> Meeting:
+    """Another version, model, device or quantization is another runtime.
+
+    Raises UnsafeDirectoryError.
+    """
+    identity = f"{version}\n{PROTOCOL_VERSION}\n{model}\n{device}\n{quantize}"
     name = hashlib.sha256(identity.encode()).hexdigest()[:12]
     folder = runtime_directory()
     return Meeting(

@@ -3,6 +3,8 @@
     RuntimeFailure            str() is one sentence for the user, without a word of their code
     ├── WeightsError          a model folder is missing, damaged or not what it says
     ├── ConversionError       a checkpoint can't be made into a model folder
+    ├── UnknownModelError     a name that is neither in the catalogue nor a model folder
+    ├── HubError              a model can't be fetched, or isn't there
     └── BadPromptError        a request this model can't take
 
 Anything else that is raised is a bug.
@@ -21,6 +23,14 @@ class WeightsError(RuntimeFailure):
 
 class ConversionError(RuntimeFailure):
     """The checkpoint isn't one we know, is damaged, or the target can't be written."""
+
+
+class UnknownModelError(RuntimeFailure):
+    """No model of the catalogue has this name, and no folder with a model either."""
+
+
+class HubError(RuntimeFailure):
+    """A model can't be fetched from the hub, isn't installed, or can't be removed."""
 
 
 class BadPromptError(RuntimeFailure):

@@ -1,252 +1,214 @@
-"""One request from prompt to candidates: copy, prefill, decode, put in order.
+"""One request from prompt to candidates, a piece of work at a time.
 
-It lives in the engine's thread for one job and borrows the engine's model, cache and scheduler. A
-single candidate is decoded in its own slot, so that its keys and values serve again when the user
-accepts it or types through it; several are decoded as a batch behind copies of one prefill.
+It says which tokens are to be run next in which rows of the KV cache, and makes of the logits what
+comes after them; the engine runs them, together with those of other requests. A single candidate
+grows in its own slot, so that its keys and values serve again when the user accepts it or types
+through it; several grow in branch rows, behind copies of one prefill.
+
+A request that gives way returns its rows. When its turn comes again it finds in the cache what
+nobody needed meanwhile, as a prompt that was typed on does, and runs the rest again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from model_runtime import copying
-from model_runtime.continuation import Continuation
+from model_runtime import plan
 from model_runtime.counters import Spent
-from model_runtime.errors import BadPromptError
-from model_runtime.kv_cache import Rows, Slot
-from model_runtime.prompts import render
+from model_runtime.kv_cache import KVCache, Slot
+from model_runtime.memory import Memory
 from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Timing
-from model_runtime.sampling import Sampling, choose
+from model_runtime.recall import Recall
 from model_runtime.scheduler import Job, failure
-from model_runtime.stopping import Finish, StoppingText, StopRules
-
-if TYPE_CHECKING:
-    from model_runtime.engine import Engine
-
-# What torch's generators take as a seed.
-SEED_MASK = 2**63 - 1
+from model_runtime.stopping import Finish
+from model_runtime.weights import LoadedModel
 
 
-class CancelledError(Exception):
-    """The job's cancel flag is set."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens [B][T] to run at positions start .. start+T-1 of the rows with these numbers."""
 
+    ids: list[list[int]]
+    rows: list[int]
+    start: int
 
-class DeadlinePassedError(Exception):
-    """There is no time left; what was generated so far is the answer."""
+    @property
+    def length(self) -> int:
+        return len(self.ids[0])
 
 
 class Generation:
-    """`spent` is what it has cost up to now."""
+    """`spent` is what it has cost up to now. Everything may raise RuntimeFailure."""
 
-    def __init__(self, engine: Engine, job: Job) -> None:
+    def __init__(
+        self,
+        job: Job,
+        model: LoadedModel,
+        cache: KVCache,
+        memory: Memory,
+        clock: Callable[[], float],
+        show: Callable[[Chunk], None],
+    ) -> None:
+        self.job = job
         self.spent = Spent()
-        self._engine = engine
-        self._job = job
         self._request = job.request
-        self._clock = engine.scheduler.clock
-        self._began = self._clock()
+        self._model = model
+        self._cache = cache
+        self._memory = memory
+        self._clock = clock
+        self._stream = show
+        self._began = clock()
         self._late = False
+        self._plan = plan.NOTHING
+        self._search = self._plan.search
+        # What the candidates drew and ran, a list a row.
+        self._grown: list[list[int]] = []
+        self._slot: Slot | None = None
+        self._branches: list[int] = []
+        # Behind the prompt, while other requests hold the branch rows.
+        self._split_logits: Tensor | None = None
+        self._pending: list[list[int]] = []
+        self._start = 0
 
-    def run(self) -> Result | Failure:
-        """The answer. Raises CancelledError, RuntimeFailure, and whatever breaks in the model."""
-        request = self._request
-        if request.task != "complete":
-            message = f'{self._engine.model.name} completes code; it can\'t "{request.task}".'
-            return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
-        if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
-            raise BadPromptError(
-                "max_new_tokens and candidates must be 1 or more, and max_lines 0 or more."
+    @property
+    def finished(self) -> bool:
+        return self._search.finished
+
+    def begin(self) -> None:
+        """Copy, and make the prompt; it may be finished after that."""
+        if self._request.task in self._model.format.tasks:
+            self._plan = plan.make(
+                self._request, self._model, self._cache, self._show, self._recall
             )
-        sampling = Sampling(request.temperature, request.top_k, request.top_p)
-        found = self._copies()
-        wanted = min(request.candidates - len(found), self._engine.branches)
-        if wanted > 0:
-            found += self._from_model(wanted, sampling, number=len(found))
-        found = _distinct(found)
+            self._search = self._plan.search
+            self._grown = [[] for _ in range(self._search.width)]
+            self.spent.copies = len(self._plan.copied)
+
+    def _recall(self) -> Recall:
+        """What the window's own texts say at the cursor."""
+        request = self._request
+        return self._memory.recall(
+            self.job.client, request.document, request.prefix, request.suffix
+        )
+
+    def piece(self, longest: int) -> Piece | None:
+        """What to run next, at most `longest` tokens a row.
+
+        None when it is finished, or waits for rows that others hold.
+        """
+        slot = None if self.finished else self._slot or self._enter()
+        if slot is None:
+            return None
+        if self._split_logits is not None and not self._split(slot, self._split_logits):
+            return None
+        if self.finished:
+            return None
+        rows = self._branches or [slot.index]
+        return Piece([row[:longest] for row in self._pending], rows, self._start)
+
+    def take(self, piece: Piece, logits: Tensor) -> None:
+        """The piece was run; logits [B, V] are those behind it."""
+        self.spent.step(self.job.cancelled is not None)
+        self._start += piece.length
+        self._pending = [row[piece.length :] for row in self._pending]
+        slot = self._slot
+        if slot is not None and not self._branches:
+            slot.append(piece.ids[0])
+        if self._pending[0]:
+            return
+        if self._search.width > 1 and not self._branches:
+            self._split_logits = logits
+        else:
+            self._draw(logits)
+
+    def give_way(self) -> None:
+        """Return the rows; the next piece begins by getting new ones."""
+        if self._slot is not None:
+            self._slot.release()
+        self._cache.give_back(self._branches)
+        self._slot, self._branches, self._split_logits = None, [], None
+
+    def end_late(self) -> None:
+        """There is no time left; what was generated so far is the answer."""
+        self._late = True
+        self._search.end(Finish.DEADLINE)
+
+    def answer(self) -> Result | Failure:
+        request = self._request
+        if request.task not in self._model.format.tasks:
+            message = f'The model {self._model.name} can\'t "{request.task}".'
+            return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
+        found = _distinct(self._plan.copied + self._search.candidates())
         if found:
             return Result(request.id, tuple(found), self._timing())
-        return failure(self._job, Reason.DEADLINE if self._late else Reason.NOTHING_GENERATED)
+        return failure(self.job, Reason.DEADLINE if self._late else Reason.NOTHING_GENERATED)
 
-    def _copies(self) -> list[Candidate]:
-        """The copy from the same file, where the model is one that copies first."""
-        request = self._request
-        if not self._engine.model.copies_first:
-            return []
-        text = copying.predict(request.prefix, request.suffix)
-        if text is None:
-            return []
-        stopping = StoppingText(StopRules(2, request.max_lines, request.stop))
-        stopping.push(text)
-        if stopping.finish is None:
-            stopping.end(Finish.LINES)
-        self.spent.copies = 1
-        self._show(0, stopping.text)
-        return [Candidate(stopping.text, "copy", str(stopping.finish), tokens=0)]
+    # --- rows ---------------------------------------------------------------------------------
 
-    def _from_model(self, wanted: int, sampling: Sampling, number: int) -> list[Candidate]:
-        """`wanted` candidates, numbered from `number` in the stream."""
-        ids = self._prompt()
-        growing = [self._continuation(number + row, len(ids)) for row in range(wanted)]
-        slot = self._engine.cache.acquire(ids)
+    def _enter(self) -> Slot | None:
+        """Take a free slot, and say what it lacks of the prompt and a single candidate's text.
+
+        If the cache has become too small meanwhile, what there is is the answer.
+        """
+        width = self._search.width
+        if self._plan.end > self._cache.context or 1 < width > self._cache.branches:
+            self._search.end(Finish.LENGTH)
+            return None
+        ids = self._plan.prompt + (self._grown[0] if width == 1 else [])
+        slot = self._cache.acquire(ids)
         if slot is None:
-            raise RuntimeError("requests nest deeper than there are slots")
-        try:
-            logits = self._prefill(slot, ids)
-            self._decode(slot, logits, growing, sampling)
-        except DeadlinePassedError:
-            self._late = True
-            for continuation in growing:
-                continuation.end(Finish.DEADLINE)
-        finally:
-            slot.release()
-        return [continuation.candidate() for continuation in self._best_first(growing)]
+            return None
+        self._slot, self._start = slot, slot.reused
+        self._pending = [ids[slot.reused :]]
+        if not self.spent.prompt_tokens:
+            self.spent.prompt_tokens, self.spent.cached_tokens = len(ids), slot.reused
+        return slot
 
-    def _prompt(self) -> list[int]:
-        """The prompt's ids; it leaves room for the new tokens, up to half of the context."""
-        model, request = self._engine.model, self._request
-        context = model.config.max_position_embeddings
-        return render(
-            model.format,
-            model.tokenizer,
-            language=request.language,
-            prefix=request.prefix,
-            suffix=request.suffix,
-            budget=max(context - request.max_new_tokens, context // 2),
-        )
+    def _split(self, slot: Slot, logits: Tensor) -> bool:
+        """Copy the prompt to a row for each candidate, and draw or run again what they have."""
+        rows = self._cache.branch(slot, self._search.width)
+        if rows is None:
+            return False
+        self._branches, self._split_logits = rows, None
+        if self._grown[0]:
+            self._pending = [list(row) for row in self._grown]
+        else:
+            self._draw(logits.expand(len(rows), -1))
+        return True
 
-    def _continuation(self, number: int, prompt_length: int) -> Continuation:
-        model, request = self._engine.model, self._request
-        # A prompt's control token can only mean that the model is through with the text.
-        controls = map(model.tokenizer.control, model.format.controls)
-        room = model.config.max_position_embeddings - prompt_length
-        return Continuation(
-            model.tokenizer.stream(),
-            {model.tokenizer.end_of_text, *controls},
-            StopRules(min(request.max_new_tokens, room), request.max_lines, request.stop),
-            lambda text: self._show(number, text),
-        )
+    # --- from logits to the next tokens ---------------------------------------------------------
 
-    def _prefill(self, slot: Slot, ids: list[int]) -> Tensor:
-        """Run what the slot doesn't hold yet; the logits [1, V] behind the prompt."""
-        began = self._clock()
-        self.spent.prompt_tokens, self.spent.cached_tokens = len(ids), slot.reused
-        chunk = self._engine.device.prefill_chunk
-        logits = torch.empty(0)  # `reused` leaves at least one token to run
-        for start in range(slot.reused, len(ids), chunk):
-            self._look_around()
-            piece = ids[start : start + chunk]
-            logits = self._engine.forward([piece], slot.rows, start)
-            slot.append(piece)
-            self.spent.step(self._job.cancelled is not None)
-        self.spent.prefill_s = self._clock() - began
-        return logits
-
-    def _decode(
-        self, slot: Slot, logits: Tensor, growing: list[Continuation], sampling: Sampling
-    ) -> None:
-        """Draw a token a row from logits [1, V], then from [B, V], until every row is finished."""
-        began = self._clock()
-        request = self._request
-        usable = self._engine.model.tokenizer.vocab_size
-        generator = torch.Generator(logits.device).manual_seed(request.seed & SEED_MASK)
-        greedy_rows = int(request.best_first and request.candidates > 1)
-        logits = logits.expand(len(growing), -1)
-        lane: Lane = SlotLane(self._engine, slot)
-        if len(growing) > 1:
-            lane = BranchLane(self._engine, slot, len(growing))
-        while True:
-            drawn, logprobs = choose(logits, sampling, usable, generator, greedy_rows)
-            ids = drawn.tolist()
-            self._push(growing, ids, logprobs.tolist())
-            self.spent.decode_s = self._clock() - began
-            if all(continuation.finished for continuation in growing):
-                return
-            self._look_around()
-            logits = lane.advance(ids)
-            self.spent.step(self._job.cancelled is not None)
-
-    def _push(self, growing: list[Continuation], ids: list[int], logprobs: list[float]) -> None:
-        for continuation, token, logprob in zip(growing, ids, logprobs, strict=True):
-            if not continuation.finished:
-                continuation.push(token, logprob)
-                self.spent.generated_tokens += 1
-
-    def _look_around(self) -> None:
-        """Between two steps: give way to more urgent jobs, and end when nobody waits any more."""
-        if self._job.cancelled is None:
-            self._engine.serve_urgent(self._job)
-        if self._job.cancelled is not None:
-            raise CancelledError
-        if self._job.expired(self._clock()):
-            raise DeadlinePassedError
-
-    def _best_first(self, growing: list[Continuation]) -> list[Continuation]:
-        """The greedy one stays in front if it was asked for; the others by mean log-probability."""
-        fixed = int(self._request.best_first)
-        rest = sorted(growing[fixed:], key=lambda one: one.mean_logprob, reverse=True)
-        return growing[:fixed] + rest
+    def _draw(self, logits: Tensor) -> None:
+        if not self._search.tokens:
+            self.spent.prefill_s = self._clock() - self._began
+        draw = self._search.advance(logits)
+        self.spent.generated_tokens = self._search.tokens
+        self.spent.decode_s = self._clock() - self._began - self.spent.prefill_s
+        if self._search.finished:
+            return
+        if draw.parents is not None:
+            prompt_end = len(self._plan.prompt)
+            self._cache.reorder(self._branches, draw.parents, prompt_end, self._start)
+            self._grown = [list(self._grown[parent]) for parent in draw.parents]
+        for row, token in zip(self._grown, draw.ids, strict=True):
+            row.append(token)
+        self._pending = [[token] for token in draw.ids]
 
     def _show(self, number: int, text: str) -> None:
         if text and self._request.stream:
-            self._engine.emit(self._job, Chunk(self._request.id, number, text))
+            self._stream(Chunk(self._request.id, number, text))
 
     def _timing(self) -> Timing:
         return Timing(
-            queue_ms=(self._began - self._job.arrived) * 1000,
+            queue_ms=(self._began - self.job.arrived) * 1000,
             prefill_ms=self.spent.prefill_s * 1000,
             decode_ms=self.spent.decode_s * 1000,
             prompt_tokens=self.spent.prompt_tokens,
             cached_tokens=self.spent.cached_tokens,
         )
-
-
-class Lane(Protocol):
-    """The rows of the KV cache that candidates grow in."""
-
-    def advance(self, ids: list[int]) -> Tensor:
-        """Run one token a row; the logits [B, V] behind them."""
-
-
-class SlotLane:
-    """One candidate, behind the prompt in the same slot."""
-
-    def __init__(self, engine: Engine, slot: Slot) -> None:
-        self._engine = engine
-        self._slot = slot
-
-    def advance(self, ids: list[int]) -> Tensor:
-        logits = self._engine.forward([ids], self._slot.rows, len(self._slot.tokens))
-        self._slot.append(ids)
-        return logits
-
-
-class BranchLane:
-    """Several candidates, each behind a copy of the slot's prompt.
-
-    There is one set of branch rows. When an urgent request took it over in between, the next
-    advance copies the prompt again and runs all tokens since then in one step.
-    """
-
-    def __init__(self, engine: Engine, slot: Slot, count: int) -> None:
-        self._engine = engine
-        self._slot = slot
-        self._prompt_length = len(slot.tokens)
-        self._grown: list[list[int]] = [[] for _ in range(count)]
-        self._rows: Rows | None = None
-
-    def advance(self, ids: list[int]) -> Tensor:
-        for row, token in zip(self._grown, ids, strict=True):
-            row.append(token)
-        if self._rows is None or self._engine.branches_held_by is not self:
-            count = len(self._grown)
-            self._rows = self._engine.cache.branch(self._slot, self._prompt_length, count)
-            self._engine.branches_held_by = self
-            return self._engine.forward(self._grown, self._rows, self._prompt_length)
-        start = self._prompt_length + len(self._grown[0]) - 1
-        return self._engine.forward([[token] for token in ids], self._rows, start)
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:

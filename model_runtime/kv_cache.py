@@ -1,14 +1,14 @@
 """Keys and values of past positions, kept between requests so that typing on re-uses them.
 
 One static block of memory: `slots` rows hold one document each and remember their tokens,
-`branches` rows are scratch for several candidates of one request. It knows token ids and shapes,
-neither text nor the network. The engine's thread is the only caller.
+`branches` rows are scratch for the candidates of requests that want several. It knows token ids and
+shapes, neither text nor the network. The engine's thread is the only caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -19,26 +19,82 @@ from model_runtime.errors import BadPromptError
 # common, say) the least recently used slot is taken and the other document keeps its own.
 WORTHWHILE_SHARE = 0.25
 
+# A cache that shrinks keeps enough for a screenful before the cursor.
+SHORTEST_CONTEXT = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """B neighbouring rows: a view of keys and of values a layer, [B, heads, context, head_dim]."""
+    """B rows: a view of keys and of values a layer, [R, heads, context, head_dim].
+
+    Without `index` the rows are those of the views, B = R. With it, int64 [B] on their device, they
+    are the R rows it names, in its order. `runs` may name the same rows as (first, count) of
+    neighbours: then attention takes each run by itself and copies nothing. Without runs it gathers
+    the rows, which a CUDA graph can replay for other rows too.
+    """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+    index: Tensor | None = None
+    runs: tuple[tuple[int, int], ...] = ()
 
     @property
     def context(self) -> int:
         """How many positions fit."""
         return self.keys[0].shape[2]
 
-    def write(self, layer: int, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store [B, heads, T, head_dim] at `start`; return views of everything up to its end."""
+
+class Span:
+    """Where one token or more a row go, the same positions in each: `start` and those after it.
+
+    The rows must be neighbours, without an index.
+    """
+
+    def __init__(self, rows: Rows, start: int) -> None:
+        self._rows = rows
+        self._start = start
+
+    def write(self, layer: int, key: Tensor, value: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Store [B, heads, T, head_dim]; give views of everything up to their end, as one run."""
         length = key.shape[2]
-        keys, values = self.keys[layer], self.values[layer]
-        keys.narrow(2, start, length).copy_(key)
-        values.narrow(2, start, length).copy_(value)
-        return keys.narrow(2, 0, start + length), values.narrow(2, 0, start + length)
+        keys, values = self._rows.keys[layer], self._rows.values[layer]
+        keys.narrow(2, self._start, length).copy_(key)
+        values.narrow(2, self._start, length).copy_(value)
+        end = self._start + length
+        return [(keys.narrow(2, 0, end), values.narrow(2, 0, end))]
+
+
+class Points:
+    """Where one token a row goes, each at its own of `positions` [B], int64 on the device.
+
+    `visible` positions of each row are read. No value of a tensor is looked at.
+    """
+
+    def __init__(self, rows: Rows, positions: Tensor, visible: int) -> None:
+        self._rows = rows
+        self._positions = positions
+        self._visible = visible
+        self._index = rows.index
+        if rows.index is None:
+            self._index = torch.arange(len(positions), device=positions.device)
+
+    def write(self, layer: int, key: Tensor, value: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Store [B, heads, 1, head_dim]; give the visible keys and values of each run of rows."""
+        keys = self._store(self._rows.keys[layer], key)
+        values = self._store(self._rows.values[layer], value)
+        if self._rows.runs:
+            return [
+                (keys.narrow(0, first, count), values.narrow(0, first, count))
+                for first, count in self._rows.runs
+            ]
+        index = self._rows.index
+        if index is None:
+            return [(keys, values)]
+        return [(keys.index_select(0, index), values.index_select(0, index))]
+
+    def _store(self, storage: Tensor, new: Tensor) -> Tensor:
+        storage[self._index, :, self._positions] = new.squeeze(2).to(storage.dtype)
+        return storage.narrow(2, 0, self._visible)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,17 +141,50 @@ class KVCache:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        shape = (layers, slots + branches, heads, context, head_dim)
-        self._keys = torch.zeros(shape, dtype=dtype, device=device)
-        self._values = torch.zeros(shape, dtype=dtype, device=device)
-        self._context = context
-        self._branches = branches
-        self._slots = [Slot(index, self._rows(index, 1)) for index in range(slots)]
+        self.context = context
+        self.slots = slots
+        self.branches = branches
+        self._row_shape = layers, heads, head_dim
+        self._dtype = dtype
+        self._device = device
         self._clock = 0
+        self._allocate()
+
+    def _allocate(self) -> None:
+        layers, heads, head_dim = self._row_shape
+        shape = (layers, self.slots + self.branches, heads, self.context, head_dim)
+        self._keys = torch.zeros(shape, dtype=self._dtype, device=self._device)
+        self._values = torch.zeros(shape, dtype=self._dtype, device=self._device)
+        self._views: dict[tuple[int, int], Rows] = {}
+        self._slots = [Slot(index, self.rows([index])) for index in range(self.slots)]
+        self._free_branches = list(range(self.slots, self.slots + self.branches))
 
     @property
     def bytes(self) -> int:
         return self._keys.nbytes + self._values.nbytes
+
+    @property
+    def description(self) -> str:
+        return f"{self.slots} slots and {self.branches} branches of {self.context} positions"
+
+    def shrink(self) -> bool:
+        """Forget everything and take less memory: fewer rows first, then shorter ones.
+
+        No slot may be in use. False when it is as small as it gets.
+        """
+        while self.slots + self.branches > 1 or self.context > SHORTEST_CONTEXT:
+            if self.slots + self.branches > 1:
+                self.slots, self.branches = max(1, self.slots // 2), self.branches // 2
+            else:
+                self.context = max(SHORTEST_CONTEXT, self.context // 2)
+            self._keys = self._values = torch.empty(0)
+            self._views, self._slots = {}, []
+            try:
+                self._allocate()
+            except (MemoryError, RuntimeError):  # torch's out-of-memory errors are RuntimeErrors
+                continue
+            return True
+        return False
 
     def acquire(self, ids: Sequence[int]) -> Slot | None:
         """The free slot to run the prompt `ids` in, or None when all are in use.
@@ -105,9 +194,9 @@ class KVCache:
         at most len(ids) - 1, because the last token's logits are always needed. Raises
         BadPromptError when `ids` is empty or longer than the context.
         """
-        if not 0 < len(ids) <= self._context:
+        if not 0 < len(ids) <= self.context:
             raise BadPromptError(
-                f"The prompt has {len(ids)} tokens; it must have 1 to {self._context}."
+                f"The prompt has {len(ids)} tokens; it must have 1 to {self.context}."
             )
         free = [slot for slot in self._slots if not slot.in_use]
         if not free:
@@ -122,32 +211,70 @@ class KVCache:
         del slot.tokens[slot.reused :]
         return slot
 
-    def branch(self, slot: Slot, length: int, count: int) -> Rows:
-        """Copy the first `length` positions of `slot` to `count` rows: n candidates, one prefill.
+    def branch(self, slot: Slot, count: int) -> list[int] | None:
+        """Copy `slot` to `count` rows of its own: n candidates, one prefill.
 
-        There is one set of branch rows: the next call overwrites them, so only one request at a
-        time may decode several candidates. Raises BadPromptError when `count` is more than the
-        branches there are.
+        The numbers of the rows, or None while other requests hold too many; give them back with
+        give_back(). Raises BadPromptError when `count` is more than the branches there are.
         """
-        if not 0 < count <= self._branches:
+        if not 0 < count <= self.branches:
             raise BadPromptError(
-                f"{count} candidates were asked for; at most {self._branches} are possible."
+                f"{count} candidates were asked for; at most {self.branches} are possible."
             )
-        if length > len(slot.tokens):
-            raise ValueError(f"{length} positions of a slot that holds {len(slot.tokens)}")
-        first = len(self._slots)
+        if count > len(self._free_branches):
+            return None
+        self._free_branches.sort()
+        taken, self._free_branches = self._free_branches[:count], self._free_branches[count:]
+        length = len(slot.tokens)
         for storage in (self._keys, self._values):
-            source = storage[:, slot.index : slot.index + 1, :, :length]
-            storage[:, first : first + count, :, :length].copy_(
-                source.expand(-1, count, -1, -1, -1)
-            )
-        return self._rows(first, count)
+            for row in taken:
+                storage[:, row, :, :length].copy_(storage[:, slot.index, :, :length])
+        return taken
 
-    def _rows(self, first: int, count: int) -> Rows:
-        return Rows(
-            keys=self._keys[:, first : first + count].unbind(0),
-            values=self._values[:, first : first + count].unbind(0),
+    def give_back(self, rows: Sequence[int]) -> None:
+        """The branch rows are free again."""
+        self._free_branches.extend(rows)
+
+    def reorder(self, rows: Sequence[int], parents: Sequence[int], start: int, end: int) -> None:
+        """Give each of `rows` what its parent, a place in `rows`, holds from `start` to `end`."""
+        moved = [(row, rows[parent]) for row, parent in zip(rows, parents, strict=True)]
+        moved = [(row, parent) for row, parent in moved if row != parent]
+        targets = torch.tensor([row for row, _ in moved], device=self._device)
+        sources = torch.tensor([parent for _, parent in moved], device=self._device)
+        for storage in (self._keys, self._values) if moved else ():
+            span = storage.narrow(3, start, end - start)
+            span[:, targets] = span[:, sources]
+
+    def rows(self, numbers: Sequence[int]) -> Rows:
+        """The rows of these numbers, in this order."""
+        runs = _runs(numbers)
+        if len(runs) == 1:
+            return self._view(*runs[0])
+        everything = self._view(0, self.slots + self.branches)
+        index = torch.tensor(numbers, device=self._device)
+        # On a CPU each run by itself is up to three times as fast as gathering.
+        return replace(
+            everything, index=index, runs=tuple(runs) if self._device.type == "cpu" else ()
         )
+
+    def _view(self, first: int, count: int) -> Rows:
+        if (first, count) not in self._views:
+            self._views[first, count] = Rows(
+                keys=self._keys[:, first : first + count].unbind(0),
+                values=self._values[:, first : first + count].unbind(0),
+            )
+        return self._views[first, count]
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """[4, 5, 6, 2] is (4, 3), (2, 1)."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == sum(runs[-1]):
+            runs[-1] = runs[-1][0], runs[-1][1] + 1
+        else:
+            runs.append((number, 1))
+    return runs
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

@@ -17,13 +17,17 @@ from model_runtime import copying
 from model_runtime.counters import Work
 from model_runtime.errors import RuntimeFailure
 from model_runtime.logs import LOG
-from model_runtime.protocol import Chunk, Failure, Result
+from model_runtime.prompts import PromptFormat
+from model_runtime.protocol import Chunk, Failure, Result, Task
 from model_runtime.scheduler import Job, Scheduler
 
 if TYPE_CHECKING:
     from model_runtime.engine import Engine
 
 DEFAULT_MODEL = "codegeex-nano"
+DEVICES = ("auto", "cpu", "cuda", "npu")
+# How a model stored in float can be kept in memory; "" is as it is stored.
+QUANTIZATIONS = ("", "int8", "int4", "nf4", "llm.int8")
 EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
 CHARS_PER_TOKEN = 4
 USUAL_CONTEXT_CHARS = 8192
@@ -33,23 +37,36 @@ INSTALL = 'pip install "codegeex-lsp[local]"'
 def load_engine(
     model: str,
     device: str,
+    quantize: str,
     scheduler: Scheduler,
     emit: Callable[[Job, Chunk | Result | Failure], None],
     work: Work,
 ) -> Engine:
-    """An engine that has run its first token. Raises RuntimeFailure, ImportError, MemoryError."""
-    # Otherwise torch imports every device plugin that is installed, whatever it does.
-    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
-    from model_runtime import weights
+    """An engine that has run its first token. Raises RuntimeFailure, ImportError."""
+    keep_plugins_out()
+    from model_runtime import fit, weights
     from model_runtime.device import choose
     from model_runtime.engine import Engine
 
     chosen = choose(device)
     LOG.info("device %s", chosen.reason)
-    loaded = weights.load(model, chosen.place, chosen.dtype)
-    engine = Engine(loaded, chosen, scheduler, emit, work)
-    engine.warm_up()
-    return engine
+    try:
+        loaded = weights.load(model, chosen.place, chosen.dtype, quantize)
+        engine = Engine(loaded, chosen, scheduler, emit, work)
+        engine.warm_up()
+        return engine
+    except Exception as error:
+        if not fit.out_of_memory(error):
+            raise
+    # Here the error is gone, and with it the frames that held what was loaded.
+    plan = weights.plan(model, chosen.place, chosen.dtype, quantize)
+    raise plan.ran_out(fit.free_bytes(chosen.place))
+
+
+def keep_plugins_out() -> None:
+    """Before torch is imported, which otherwise imports every device plugin that is installed: a
+    torch_npu without its CANN libraries makes that fail. device/npu.py imports it when wanted."""
+    os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
 
 
 def why_not_loaded(error: Exception) -> str:
@@ -58,8 +75,6 @@ def why_not_loaded(error: Exception) -> str:
         return str(error)
     if isinstance(error, ImportError):
         return f"Local models need {error.name or 'PyTorch'}, which isn't installed; run: {INSTALL}"
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "The model doesn't fit into memory; choose a smaller one."
     return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."
 
 
@@ -69,6 +84,8 @@ class Announcement:
 
     context_chars: int = USUAL_CONTEXT_CHARS
     minimum_confidence: float = 0.0
+    tasks: tuple[str, ...] = (Task.COMPLETE,)
+    context_tokens: int = USUAL_CONTEXT_CHARS // CHARS_PER_TOKEN
 
 
 def announce(model: str) -> Announcement:
@@ -79,11 +96,15 @@ def announce(model: str) -> Announcement:
     path = EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        context = int(description["network"]["max_position_embeddings"]) * CHARS_PER_TOKEN
-        searched = copying.MAX_BEFORE + copying.MAX_AFTER
+        tokens = int(description["network"]["max_position_embeddings"])
+        context = tokens * CHARS_PER_TOKEN
+        if description["copies_first"] or "trust" in description:
+            context = max(context, copying.MAX_BEFORE + copying.MAX_AFTER)
         return Announcement(
-            max(context, searched) if description["copies_first"] else context,
+            context,
             float(description.get("minimum_confidence", 0.0)),
+            PromptFormat(description["prompt_format"]).tasks,
+            tokens,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Announcement()  # loading will say what is wrong with it

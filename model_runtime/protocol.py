@@ -11,6 +11,8 @@ This is the one module both packages import. A connection is a stream of msgpack
                  <-  Chunk*                   only when `stream` was asked for
                  <-  Result | Failure         exactly one of the two
     Cancel       ->                           the Generate it names ends with Failure(cancelled)
+    Remember     ->                           another document's text, whenever it settled
+    Forget       ->                           and when it need not be known any more
     Activity     ->                           now and then; a window's tally for StatusReport
     StatusQuery  ->
                  <-  StatusReport
@@ -34,6 +36,7 @@ import msgpack  # type: ignore[import-untyped]
 PROTOCOL_VERSION = 1
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 HELLO_DEADLINE_S = 2.0
+MAX_REMEMBERED_CHARS = 400_000
 
 
 class Reason(StrEnum):
@@ -68,8 +71,25 @@ class Reason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
 
 
+class Task(StrEnum):
+    """What a model can be asked for, and what the answer is.
+
+    COMPLETE: text for the cursor. GENERATE: code for the cursor that does what the last comment
+    before it, or `instruction`, asks. TRANSLATE: `code` in `target_language`. EXPLAIN: `code` with
+    comments, or prose. DOCSTRING: what the comment on `code` should say, without its marks.
+    TEMPLATE: what follows `prefix`, a text of the user's own.
+    """
+
+    COMPLETE = "complete"
+    GENERATE = "generate"
+    TRANSLATE = "translate"
+    EXPLAIN = "explain"
+    DOCSTRING = "docstring"
+    TEMPLATE = "template"
+
+
 class Priority(IntEnum):
-    """Lower runs first; a waiting INTERACTIVE request pre-empts BATCH between decode steps."""
+    """Lower runs first; BATCH gives way to INTERACTIVE between decode steps."""
 
     INTERACTIVE = 0
     BATCH = 1
@@ -102,20 +122,26 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask for text at a cursor. The runtime renders the prompt for its own model family.
+    """Ask for text. The runtime renders the prompt for its own model family.
 
-    `language` is the display name ("Python", "C++"), empty when unknown. `document` names what the
-    request belongs to: a newer INTERACTIVE request of the same client and document replaces it; an
-    empty name is never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends
-    the text after that many lines with something in them, 0 means no limit. `temperature` 0 is
-    greedy. With `best_first` the first of several candidates is the greedy one.
+    `task` is one of Task, `code` what it is about, where it isn't about a cursor. `language` is the
+    display name ("Python", "C++"), empty when unknown. `document` names what the request belongs
+    to: a newer INTERACTIVE request of the same client and document replaces it; an empty name is
+    never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
+    that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
+    `best_first` the first of several candidates is the greedy one. More than one of `beams` search
+    for the candidates that are likeliest as wholes; that needs temperature 0, and nothing is
+    streamed.
     """
 
     id: int
     prefix: str
     suffix: str = ""
-    task: str = "complete"
+    task: str = Task.COMPLETE
+    code: str = ""
+    instruction: str = ""
     language: str = ""
+    target_language: str = ""
     path: str = ""
     document: str = ""
     priority: int = Priority.INTERACTIVE
@@ -124,6 +150,7 @@ class Generate:
     max_lines: int = 0
     candidates: int = 1
     best_first: bool = True
+    beams: int = 0
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
@@ -137,6 +164,26 @@ class Cancel:
     """Stop the Generate with this id; an unknown or finished id is ignored."""
 
     id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """The text of a document of this window, open or lately open, for the runtime's memory.
+
+    It replaces what was said of that document before, is offered to this client only, is never
+    written anywhere, and goes when the connection ends. Line ends are "\\n". Texts longer than
+    MAX_REMEMBERED_CHARS are not worth sending.
+    """
+
+    document: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """This document need not be remembered any more; an unknown one is ignored."""
+
+    document: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +216,8 @@ class Welcome:
 
     `context_chars` is how much prefix plus suffix text is worth sending. Text nobody asked for is
     better not shown when the model gave its tokens less than `minimum_confidence` on average.
+    `tasks` are those of Task that it can be asked for; prompt and answer together have at most
+    `context_tokens`.
     """
 
     protocol: int
@@ -177,6 +226,8 @@ class Welcome:
     model: str
     context_chars: int
     minimum_confidence: float = 0.0
+    tasks: tuple[str, ...] = (Task.COMPLETE,)
+    context_tokens: int = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +307,8 @@ Message = (
     Hello
     | Generate
     | Cancel
+    | Remember
+    | Forget
     | Activity
     | StatusQuery
     | Stop

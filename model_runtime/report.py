@@ -15,7 +15,7 @@ def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
     latency, cancel = report["latency_ms"], report["cancel"]
     return [
         ("pid", f"{report['pid']}, version {report['version']}"),
-        ("model", report["model"]),
+        ("model", report["model"] + (f" in {kept}" if (kept := report["quantize"]) else "")),
         ("device", report["device"] or "not chosen yet"),
         ("state", f"{report['state']}: {report['message']}"),
         ("up", f"{report['uptime_s']:.0f} s"),

@@ -32,6 +32,10 @@ class Job:
     cancelled: Reason | None = None
     cancelled_at: float = 0.0
 
+    @property
+    def urgent(self) -> bool:
+        return self.request.priority <= Priority.INTERACTIVE
+
     def expired(self, now: float) -> bool:
         return self.deadline is not None and now >= self.deadline
 
@@ -95,22 +99,22 @@ class Scheduler:
                 self._changed.notify()
         self._answer_all(dropped)
 
-    def take(self, *, above: Job | None = None) -> Job | None:
+    def take(self, *, beside: bool = False) -> Job | None:
         """The next job. Blocks until there is one; None once the scheduler is closed.
 
-        With `above` it never blocks and gives only a job more urgent than that running one.
+        `beside` others that run it never blocks and gives urgent jobs only.
         """
         while True:
             with self._changed:
                 dropped = self._drop_expired(self.clock())
-                job = self._most_urgent(above)
+                job = self._next(urgent=beside)
                 if job is not None:
                     self._waiting.remove(job)
                     self._running.append(job)
-                elif above is None and not dropped and not self._closed:
+                elif not beside and not dropped and not self._closed:
                     self._changed.wait()
                     continue
-                ended = job is not None or above is not None or self._closed
+                ended = job is not None or beside or self._closed
             self._answer_all(dropped)
             if ended:
                 return job
@@ -158,11 +162,9 @@ class Scheduler:
             self._waiting = [job for job in self._waiting if job not in out]
         return [(job, reason) for job in out]
 
-    def _most_urgent(self, above: Job | None) -> Job | None:
+    def _next(self, *, urgent: bool) -> Job | None:
         job = min(self._waiting, key=lambda job: job.request.priority, default=None)
-        if job is None or above is None or job.request.priority < above.request.priority:
-            return job
-        return None
+        return None if job is None or (urgent and not job.urgent) else job
 
     def _answer_all(self, dropped: list[tuple[Job, Reason]]) -> None:
         """Outside the lock: the answer may call back in."""

@@ -97,6 +97,11 @@ class Tokenizer:
         """A decoder for ids that arrive one after another."""
         return TextStream(self)
 
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """For each id the bytes it stands for, none for padding ids."""
+        return self._bytes
+
     def control(self, name: str) -> int:
         """The id of a control token. Raises KeyError for an unknown name."""
         return self.controls[name]
@@ -119,6 +124,12 @@ class TextStream:
     def push(self, token: int) -> str:
         """The text that `token` completes, often all of its own, sometimes nothing."""
         return self._utf8.decode(self._tokenizer._bytes_of(token))
+
+    def fork(self) -> TextStream:
+        """Another with the same half of a character held back."""
+        twin = TextStream(self._tokenizer)
+        twin._utf8.setstate(self._utf8.getstate())
+        return twin
 
     def flush(self) -> str:
         """The end: U+FFFD when a character was left incomplete."""

@@ -8,7 +8,6 @@ load(); conversion/ writes such folders.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +16,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
-from torch import Tensor
 
-from model_runtime import fit
+from model_runtime import fit, verification
+from model_runtime.assembly import Shards, assemble
 from model_runtime.errors import WeightsError
-from model_runtime.models import linear
+from model_runtime.mixing import Trust
+from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts import PromptFormat
-from model_runtime.quantization import Int4Matrix, Int8Matrix, Precision, QuantizedMatrix
+from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
 
 EMBEDDED_NAME = "codegeex-nano"
@@ -41,15 +40,14 @@ TOKENIZERS = {
     TOKENIZER_FILE: (TOKENIZER_FILE,),
     CODEGEEX_13B: ("vocab.json", "merges.txt", "added_tokens.json"),
 }
-# A quantized matrix "x.weight", int8 or packed uint8, travels with its scales, "x.weight.scale".
-SCALE_SUFFIX = ".scale"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """Everything the engine needs of a model.
 
-    `copies_first` says that the model is weak enough for a copy from the same file to go before it.
+    `copies_first` says that the model is weak enough for a copy from the same file to go before it;
+    `trust` how much its own choice of a token counts beside the memory's, None not to mix them.
     """
 
     name: str
@@ -58,6 +56,7 @@ class LoadedModel:
     format: PromptFormat
     config: CodeGeeXConfig
     copies_first: bool
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,33 +72,54 @@ class Description:
     config: CodeGeeXConfig
     tokenizer: str
     files: Mapping[str, tuple[int, str]]
+    trust: Trust | None = None
 
     @property
     def weights(self) -> list[str]:
         return sorted(name for name in self.files if name.endswith(WEIGHTS_SUFFIX))
 
 
-def load(name: str, device: torch.device, dtype: torch.dtype) -> LoadedModel:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a model's matrices are `stored` and `kept`, and what each way to keep them needs."""
+
+    name: str
+    stored: Precision
+    kept: fit.Kept
+    needs: fit.Needs
+
+    def check(self, free: int | None) -> None:
+        """Raises FitError when `free` bytes are too few."""
+        fit.check(self.name, self.kept, self.stored, self.needs, free)
+
+    def ran_out(self, free: int | None) -> fit.FitError:
+        """The error for memory that ran out while loading; `free` is what there is without it."""
+        return fit.ran_out(self.name, self.kept, self.stored, self.needs, free)
+
+
+def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = "") -> LoadedModel:
     """Load "codegeex-nano", which is part of the package, or a model folder by its path.
 
-    Raises WeightsError when a file is missing, truncated, altered, or doesn't fit the others, and
-    FitError when the model doesn't fit into memory.
+    A model stored in float is kept as `quantize` says: "int8", "int4", "nf4" or "llm.int8". Raises
+    WeightsError when a file is missing, truncated, altered, or doesn't fit the others, and FitError
+    when the model doesn't fit into memory.
     """
     folder = _folder(name)
     description = read_description(folder)
-    if (stored := _stored_precision(folder, description)) is not None:
-        needs = fit.needs(description.config, dtype)
-        fit.check(description.name, stored, needs, fit.free_bytes(device))
+    chosen = plan(name, device, dtype, quantize)
+    chosen.check(fit.free_bytes(device))
     verify(folder, description)
     tokenizer = _load_tokenizer(folder, description)
-    network = _load_network(folder, description, device, dtype)
+    shards = Shards(folder, description.weights)
+    wanted = None if chosen.kept is chosen.stored else chosen.kept
     return LoadedModel(
         name=description.name,
-        network=network,
+        network=assemble(shards, description.config, device, dtype, wanted),
         tokenizer=tokenizer,
         format=description.format,
         config=description.config,
         copies_first=description.copies_first,
+        trust=description.trust,
     )
 
 
@@ -107,21 +127,42 @@ def load_network(folder: Path, device: torch.device, dtype: torch.dtype) -> Code
     """The network alone; raises WeightsError as load() does."""
     description = read_description(folder)
     verify(folder, description)
-    return _load_network(folder, description, device, dtype)
+    return assemble(Shards(folder, description.weights), description.config, device, dtype)
 
 
 def verify(folder: Path, description: Description) -> None:
     """Compare every file with its size and checksum. Raises WeightsError at the first damage."""
-    for file, (size, sha256) in description.files.items():
-        _verify(folder / file, size, sha256)
+    verification.verify(folder, description.files)
 
 
-def need(name: str, dtype: torch.dtype) -> fit.Need:
-    """What a model that load() accepts takes in memory."""
-    folder = _folder(name)
-    description = read_description(folder)
-    stored = _stored_precision(folder, description) or Precision.FLOAT16
-    return fit.need(description.config, stored, dtype)
+def plan(name: str, device: torch.device, dtype: torch.dtype, quantize: str = "") -> Plan:
+    """From the files' headers, before anything is read. Raises WeightsError."""
+    folder, description = _folder(name), described(name)
+    stored = _stored_precision(folder, description)
+    kept = _kept(description.name, stored, quantize, device)
+    return Plan(description.name, stored, kept, fit.needs(description.config, dtype, device))
+
+
+def _kept(name: str, stored: Precision, quantize: str, device: torch.device) -> fit.Kept:
+    if quantize in ("", stored):
+        return stored
+    options = [option for option in fit.ALL_KEPT if option is not Precision.FLOAT16]
+    kept = next((option for option in options if option == quantize), None)
+    if kept is None:
+        raise WeightsError(f'There is no quantization "{quantize}"; use {", ".join(options)}.')
+    if stored is not Precision.FLOAT16:
+        raise WeightsError(
+            f"{name} is stored in {stored} already, so it can't be quantized to {kept}; "
+            'set quantize = "" or convert the checkpoint again.'
+        )
+    if isinstance(kept, BitsAndBytes) and device.type == "npu":
+        raise WeightsError(f"bitsandbytes has no {kept} for NPUs; use int8 or int4.")
+    return kept
+
+
+def described(name: str) -> Description:
+    """What a model says of itself; none of its weights is read. Raises WeightsError."""
+    return read_description(_folder(name))
 
 
 def _folder(name: str) -> Path:
@@ -133,8 +174,8 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _stored_precision(folder: Path, description: Description) -> Precision | None:
-    """From the files' headers alone; None where one has none, which loading will explain."""
+def _stored_precision(folder: Path, description: Description) -> Precision:
+    """From the files' headers alone. Raises WeightsError for a damaged file."""
     kinds = {"I8": Precision.INT8, "U8": Precision.INT4}
     dtypes: set[str] = set()
     try:
@@ -143,7 +184,8 @@ def _stored_precision(folder: Path, description: Description) -> Precision | Non
                 names = [key for key in file.keys() if ".layers." in key or ".topQuery" in key]  # noqa: SIM118
                 dtypes |= {str(file.get_slice(key).get_dtype()) for key in names}
     except (OSError, SafetensorError):
-        return None
+        verify(folder, description)
+        return Precision.FLOAT16
     found = [kinds[dtype] for dtype in dtypes if dtype in kinds]
     return found[0] if found else Precision.FLOAT16
 
@@ -160,6 +202,7 @@ def read_description(folder: Path) -> Description:
             config=_network_config(fields["network"]),
             tokenizer=(tokenizer := str(fields.get("tokenizer", TOKENIZER_FILE))),
             files=_files(fields["files"], tokenizer),
+            trust=_trust(fields["trust"]) if "trust" in fields else None,
         )
     except FileNotFoundError as error:
         raise WeightsError(f"{folder} is no model folder: it has no {CONFIG_FILE}.") from error
@@ -169,6 +212,10 @@ def read_description(folder: Path) -> Description:
         raise WeightsError(f"{path} lacks the entry {error}.") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise WeightsError(f"{path} can't be understood: {error}.") from error
+
+
+def _trust(fields: Mapping[str, Any]) -> Trust:
+    return Trust(**{name: float(fields[name]) for name in Trust.__slots__})
 
 
 def _files(fields: Mapping[str, Any], tokenizer: str) -> dict[str, tuple[int, str]]:
@@ -200,26 +247,6 @@ def _network_config(fields: Mapping[str, Any]) -> CodeGeeXConfig:
     return config
 
 
-def _verify(path: Path, size: int, sha256: str) -> None:
-    try:
-        found = path.stat().st_size
-        if found != size:
-            raise WeightsError(
-                f"{path} is damaged: it has {found} of {size} bytes; fetch or export it again."
-            )
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path.parent} lacks {path.name}; the model is incomplete.") from error
-    except OSError as error:
-        raise WeightsError(f"{path} can't be read: {error.strerror}.") from error
-    if digest != sha256:
-        raise WeightsError(
-            f"{path} is damaged: its checksum isn't the one in {CONFIG_FILE}; "
-            "fetch or export it again."
-        )
-
-
 def _load_tokenizer(folder: Path, description: Description) -> Tokenizer:
     path = folder / TOKENIZERS[description.tokenizer][0]
     try:
@@ -241,75 +268,3 @@ def _load_tokenizer(folder: Path, description: Description) -> Tokenizer:
                 f'{path} lacks {name}, which the prompt format "{description.format}" needs.'
             )
     return tokenizer
-
-
-def _load_network(
-    folder: Path, description: Description, device: torch.device, dtype: torch.dtype
-) -> CodeGeeX:
-    tensors: dict[str, Tensor] = {}
-    for file in description.weights:
-        try:
-            tensors |= load_file(folder / file)
-        except SafetensorError as error:
-            raise WeightsError(f"{folder / file} is no safetensors file: {error}.") from error
-    network = blank_network(description.config)
-    wanted = network.state_dict()
-    matrices = _quantized(folder, tensors, wanted)
-    served = linear.worth_serving(network, matrices)
-    parameters = {name: tensors[name] for name in tensors if not name.endswith(SCALE_SUFFIX)}
-    parameters |= {name: matrices[name].dequantized() for name in matrices.keys() - served.keys()}
-    check_shapes(folder, wanted, {**parameters, **served})
-    for name in served:
-        del parameters[name]
-    network.load_state_dict(parameters, assign=True, strict=False)
-    linear.replace(network, served, device, dtype)
-    return network.to(device=device, dtype=dtype).requires_grad_(False).eval()
-
-
-def blank_network(config: CodeGeeXConfig) -> CodeGeeX:
-    """The network without storage: shapes only."""
-    with torch.device("meta"):
-        return CodeGeeX(config)
-
-
-def _quantized(
-    path: Path, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
-) -> dict[str, QuantizedMatrix]:
-    """The INT8 and INT4 matrices with their scales, by the name of the matrix."""
-    matrices: dict[str, QuantizedMatrix] = {}
-    for name in sorted(tensors.keys() & wanted.keys()):
-        scale = tensors.get(name + SCALE_SUFFIX)
-        if scale is None:
-            continue
-        try:
-            if scale.dim() == 1:
-                matrices[name] = Int8Matrix(tensors[name], scale)
-            else:
-                matrices[name] = Int4Matrix(tensors[name], scale, wanted[name].shape[-1])
-        except ValueError as error:
-            raise WeightsError(f"{name} in {path} and its scales don't match: {error}.") from error
-    return matrices
-
-
-def check_shapes(
-    path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor | QuantizedMatrix]
-) -> None:
-    """Raises WeightsError unless `found` has just the wanted names, with their shapes, as floats.
-
-    Shapes are all it looks at: tensors on the meta device will do.
-    """
-    if missing := sorted(wanted.keys() - found.keys()):
-        raise WeightsError(f"{path} lacks {len(missing)} tensors, {missing[0]} among them.")
-    if unknown := sorted(found.keys() - wanted.keys()):
-        raise WeightsError(
-            f"{path} has {len(unknown)} tensors this network doesn't have, {unknown[0]} among them."
-        )
-    for name, tensor in wanted.items():
-        other = found[name]
-        floats = not isinstance(other, Tensor) or other.is_floating_point()
-        if other.shape != tensor.shape or not floats:
-            kind = other.dtype if isinstance(other, Tensor) else "quantized"
-            raise WeightsError(
-                f"{name} in {path} is {kind} {list(other.shape)}; "
-                f"floats {list(tensor.shape)} are needed."
-            )

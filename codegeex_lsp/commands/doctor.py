@@ -68,6 +68,7 @@ def _runtime_checks(trusted: TrustedSettings) -> Iterator[Check]:
     """torch, device, memory and model, as the runtime sees them."""
     command = [sys.executable, "-P", "-m", "model_runtime", "check", "--json"]
     command += ["--model", trusted.model, "--device", trusted.device]
+    command += ["--quantize", trusted.quantize]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command, capture_output=True, timeout=CHECK_TIMEOUT_S, text=True, check=False

@@ -107,6 +107,13 @@ def refusal(
     return None if invoked else _automatic_refusal(snapshot, position, nearby)
 
 
+def is_served(snapshot: Snapshot, settings: Settings) -> bool:
+    """Whether the document's text may go to the runtime at all."""
+    return settings.enabled and not _language_disabled(
+        snapshot, settings.completion.disabled_languages
+    )
+
+
 def _automatic_refusal(
     snapshot: Snapshot, position: Position, nearby: Sequence[str]
 ) -> Reason | None:

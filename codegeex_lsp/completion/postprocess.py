@@ -15,6 +15,7 @@ from codegeex_lsp.completion.brackets import CLOSERS, QUOTES, unmatched, without
 from codegeex_lsp.completion.context import Context
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.languages import BlockStyle
+from codegeex_lsp.noise import without_noise
 from model_runtime.protocol import Reason
 
 TAB_WIDTH = 4
@@ -24,13 +25,6 @@ LOOP_TURNS = 3
 LONGEST_LOOP = 4
 PHRASE_REACH = 2000
 
-# Broken characters: what follows one is not what the model meant. Half surrogates can't be sent.
-_BROKEN = re.compile("[\ufffd\ud800-\udfff]")
-# Control characters, zero-width ones and those that reverse the reading direction: text that isn't
-# what it looks like. Tab, newline, form feed (Python and GNU C use it) and joiners stay.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
-)
 _CLOSING_LINE = re.compile(
     r"""\s*(?: [)\]}]+ (?:\([^()]*\))? [;,:)]*
           | (?:end|fi|done|esac)\b [\w\ ;,.()]*
@@ -75,9 +69,7 @@ def confident(suggestion: Suggestion, minimum: float) -> Reason | None:
 
 def drop_noise(text: str, context: Context) -> str | Reason:
     """End at the first broken character; leave out the invisible ones."""
-    if broken := _BROKEN.search(text):
-        text = text[: broken.start()]
-    return _INVISIBLE.sub("", text)
+    return without_noise(text)
 
 
 def one_line_before_code(text: str, context: Context) -> str | Reason:

@@ -6,4 +6,5 @@ from codegeex_lsp.session import Session
 
 
 async def handle(session: Session, params: None) -> None:
+    session.delivery.close()
     await session.runtime.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from model_runtime import weights
+from model_runtime.assembly import blank_network
 from model_runtime.conversion.layout import (
     Shard,
     network_config,
@@ -38,7 +39,7 @@ def convert(
     scheme = scheme_named(quantize)
     opened = Source(source)
     config = network_config(opened, heads)
-    shards = plan_shards(weights.blank_network(config).state_dict(), scheme)
+    shards = plan_shards(blank_network(config).state_dict(), scheme)
     needed = sum(shard.size for shard in shards)
     with (
         new_folder(target, needed) as folder,

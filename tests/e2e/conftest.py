@@ -1,8 +1,9 @@
-"""Lends these tests the raw LSP client and the editor of tests/lsp."""
+"""Lends these tests the editors of tests/lsp and the tiny model of tests/runtime."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "lsp"))
+for name in ("lsp", "runtime"):
+    sys.path.append(str(Path(__file__).resolve().parents[1] / name))

@@ -47,6 +47,16 @@ def test_two_clients_share_one_runtime_and_their_ids_do_not_mix(serving: Runtime
     assert again.timing.cached_tokens == again.timing.prompt_tokens - 1
 
 
+def test_two_windows_decode_at_the_same_time(serving: Runtime) -> None:
+    one, other = serving.client().ready(), serving.client().ready()
+    begin(one, 1)
+    begin(other, 1)
+    for client in (one, other):
+        client.send(Cancel(1))
+        check_failure(client.answer(1), Reason.CANCELLED)
+    assert one.status()["cancel"]["steps_after"] <= 1
+
+
 def test_a_cancel_frees_the_engine_within_one_step(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)
@@ -79,7 +89,7 @@ def test_a_full_queue_is_busy_at_once(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)
     for number in range(2, 36):
-        client.send(Generate(number, "x = 1\n"))
+        client.send(Generate(number, "x = 1\n", priority=Priority.BATCH))
     for number in (34, 35):
         check_failure(client.answer(number), Reason.BUSY)
 
@@ -102,7 +112,7 @@ def test_a_deadline_gives_what_there_is(serving: Runtime) -> None:
 def test_work_past_its_deadline_is_dropped_unseen(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)
-    client.send(Generate(2, "x = 1\n", deadline_ms=1))
+    client.send(Generate(2, "x = 1\n", deadline_ms=1, priority=Priority.BATCH))
     time.sleep(0.02)  # the deadline itself
     client.send(Cancel(1))
     check_failure(client.answer(2), Reason.DEADLINE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+import torch
 from processes import PATIENCE_S, Runtime
 
 from model_runtime.protocol import Result
@@ -48,6 +50,7 @@ def test_when_nothing_runs_it_says_so(runtime: Runtime, command: str) -> None:
         (),
         ("dance",),
         ("serve", "--device", "toaster"),
+        ("serve", "--quantize", "int5"),
         ("serve", "--idle-exit", "soon"),
         ("serve", "--idle-exit", "-1"),
         ("status", "--nonsense"),
@@ -68,6 +71,38 @@ def test_a_bad_environment_is_a_bad_argument(runtime: Runtime) -> None:
     done = runtime.command("serve")
     assert done.returncode == 2
     assert "CODEGEEX_DEVICE is toaster" in done.stderr
+
+
+def test_a_bad_quantization_in_the_environment_is_a_bad_argument(runtime: Runtime) -> None:
+    runtime.environment["CODEGEEX_QUANTIZE"] = "int5"
+    done = runtime.command("serve")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "codegeex-runtime: CODEGEEX_QUANTIZE is int5; use one of int8, int4, nf4, llm.int8\n"
+    )
+
+
+@pytest.mark.parametrize("device", ["cuda", "npu"])
+def test_check_says_what_is_wrong_with_a_device(runtime: Runtime, device: str) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = runtime.command("check", "--device", device)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("device:")]
+    assert f"The device {device} was asked for, but " in line
+
+
+def test_check_says_how_the_model_is_kept(runtime: Runtime) -> None:
+    done = runtime.command("check")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"fit: +needs \d\.\d GiB in \w+, ", done.stdout)
+
+
+def test_check_says_what_cannot_be_quantized(runtime: Runtime) -> None:
+    runtime.environment["CODEGEEX_QUANTIZE"] = "nf4"
+    done = runtime.command("check", "--model", "codegeex-nano")
+    assert done.returncode == 1
+    assert "codegeex-nano is stored in int8 already" in done.stdout
 
 
 def test_help(runtime: Runtime) -> None:

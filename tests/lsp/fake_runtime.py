@@ -30,8 +30,8 @@ def candidates(*texts: str, source: str = "model", logprob: float = -0.2) -> tup
 class FakeRuntime:
     """`answer` maps a request to candidates or a Failure; `delay_s` is the model's time.
 
-    What it has seen stands in `requests`, `cancelled` and `activities`; `most_at_once` is the most
-    requests that were neither answered nor cancelled at any time.
+    What it has seen stands in `requests`, `cancelled`, `activities` and `remembered`;
+    `most_at_once` is the most requests that were neither answered nor cancelled at any time.
     """
 
     def __init__(self, model: str = MODEL) -> None:
@@ -39,10 +39,13 @@ class FakeRuntime:
         self.answer: Callable[[Generate], Answer] = lambda request: candidates("answer()")
         self.delay_s = 0.0
         self.minimum_confidence = 0.0
+        self.tasks: tuple[str, ...] = tuple(protocol.Task)
+        self.context_tokens = 2048
         self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
         self.cancelled: list[int] = []
         self.activities: list[protocol.Activity] = []
+        self.remembered: dict[str, str] = {}
         self.most_at_once = 0
         self._running: dict[tuple[asyncio.StreamWriter, int], asyncio.Task[None]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
@@ -158,6 +161,10 @@ class FakeRuntime:
                 if (task := self._running.pop((writer, number), None)) is not None:
                     task.cancel()
                     writer.write(protocol.encode(Failure(number, Reason.CANCELLED)))
+            case protocol.Remember(document=document, text=text):
+                self.remembered[document] = text
+            case protocol.Forget(document=document):
+                self.remembered.pop(document, None)
             case protocol.Activity():
                 self.activities.append(message)
             case protocol.StatusQuery(id=number):
@@ -175,6 +182,8 @@ class FakeRuntime:
             self.model,
             2000,
             self.minimum_confidence,
+            self.tasks,
+            self.context_tokens,
         )
         writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 
@@ -186,6 +195,9 @@ class FakeRuntime:
             reply: protocol.Message = Failure(request.id, made.reason, made.message)
         else:
             reply = protocol.Result(request.id, made, Timing())
+            if request.stream:
+                for line in made[0].text.splitlines(keepends=True):
+                    writer.write(protocol.encode(protocol.Chunk(request.id, 0, line)))
         self._running.pop((writer, request.id), None)
         writer.write(protocol.encode(reply))
         self._notice()

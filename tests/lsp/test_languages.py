@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from codegeex_lsp import languages
 from codegeex_lsp.languages import LANGUAGES, BlockStyle
+from model_runtime.prompts import tag_line
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden/codegeex/languages.json"
 
@@ -79,3 +81,55 @@ def test_names_and_ids_are_those_of_the_model() -> None:
             check(language_id, "", language["name"])
         for key in language["reference_keys"]:
             assert language["name"] in {one.name for one in LANGUAGES}, key
+
+
+# --- one row a language: tag line, line comment or block comment, file type -----------------------
+
+TABLE = """
+C++            // language: C++            //       .cpp
+Python         # language: Python          #        .py
+Java           // language: Java           //       .java
+JavaScript     // language: JavaScript     //       .js
+C              // language: C              //       .c
+Go             // language: Go             //       .go
+HTML           <!--language: HTML-->       <!--     .html
+Shell          # language: Shell           #        .sh
+PHP            // language: PHP            //       .php
+CSS            /* language: CSS */         /*       .css
+TypeScript     // language: TypeScript     //       .ts
+SQL            -- language: SQL            --       .sql
+TeX            % language: TeX             %        .tex
+Rust           // language: Rust           //       .rs
+Objective-C    // language: Objective-C    //       .m
+Scala          // language: Scala          //       .scala
+Kotlin         // language: Kotlin         //       .kt
+Pascal         // language: Pascal         //       .pas
+Fortran        !language: Fortran          !        .f90
+R              # language: R               #        .r
+Cuda           // language: Cuda           //       .cu
+C#             // language: C#             //       .cs
+Objective-C++  // language: Objective-C++  //       .mm
+"""
+
+
+def test_the_table_of_the_23_languages() -> None:
+    rows = [re.split(r"\s{2,}", row) for row in TABLE.strip().splitlines()]
+    assert len(rows) == 23
+    made = [
+        [
+            one.name,
+            tag_line(one.name).strip(),
+            one.line_comment or (one.block_comment or ("",))[0],
+            one.suffixes[0],
+        ]
+        for one in LANGUAGES
+    ]
+    assert made == rows
+
+
+@pytest.mark.parametrize("name", ["c++", "CPP", " Python ", "csharp", "C#", "shellscript"])
+def test_named(name: str) -> None:
+    found = languages.named(name)
+    assert found is not None
+    assert name.strip().lower() in {found.name.lower(), *found.ids}
+    assert languages.named("Klingon") is None

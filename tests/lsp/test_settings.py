@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from codegeex_lsp import settings, settings_reference
 from codegeex_lsp.settings import (
+    ActionSettings,
     CompletionSettings,
     Pause,
     Settings,
@@ -185,7 +186,7 @@ def test_without_a_name_the_file_is_the_users_and_may_be_missing(
 
 def test_the_schema_describes_every_setting() -> None:
     properties = settings_reference.schema()["properties"]
-    assert len(properties) == len(fields(CompletionSettings)) + 1
+    assert len(properties) == len(fields(CompletionSettings)) + len(fields(ActionSettings)) + 1
     assert json.loads(json.dumps(properties["codegeex.completion.maxLines"])) == {
         "type": "integer",
         "minimum": 0,

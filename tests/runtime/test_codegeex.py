@@ -261,6 +261,29 @@ def test_overwriting_what_a_longer_run_left(small: CodeGeeX) -> None:
     check(small(ids[:, 12:], rows, 12), full(small, ids)[:, -1])
 
 
+@pytest.mark.parametrize("index", [None, [0, 1, 2], [2, 0, 1], [1], [2, 1]])
+def test_a_step_of_rows_at_their_own_positions(small: CodeGeeX, index: list[int] | None) -> None:
+    """What lies behind a row's position is another run's; nothing of it may be seen."""
+    ids = torch.randint(0, 64, (3, 24))
+    rows = fresh_rows(small, 3)
+    small(torch.randint(0, 64, (3, 24)), rows, 0)
+    starts = torch.tensor([5, 17, 9])
+    for row, start in enumerate(starts.tolist()):
+        one = Rows(
+            tuple(layer[row : row + 1] for layer in rows.keys),
+            tuple(layer[row : row + 1] for layer in rows.values),
+        )
+        small(ids[row : row + 1, :start], one, 0)
+    expected = full(small, ids)
+    chosen = torch.tensor([0, 1, 2] if index is None else index)
+    picked = Rows(rows.keys, rows.values, None if index is None else chosen)
+    for turn in range(4):
+        positions = starts[chosen] + turn
+        visible = int(positions.max()) + 1 + turn  # a bucket may be longer than needed
+        found = small.step(ids[chosen, positions], positions, picked, visible)
+        check(found, expected[chosen, positions])
+
+
 def test_the_formula(small: CodeGeeX) -> None:
     """The paper's equations written out plainly, without cache or shared code."""
     ids = torch.randint(0, 64, (10,))
@@ -324,6 +347,35 @@ def test_half_precision_gives_float32_logits(golden: CodeGeeX, goldens: Path) ->
     logits = half(vectors["prompt2.input_ids"].unsqueeze(0), half_rows, 0, all_positions=True)
     assert logits.dtype == torch.float32
     check(logits[0], vectors["prompt2.logits_fp16cpu"].float(), atol=0.05)
+
+
+def test_rows_in_bfloat16_move_the_logits_by_their_rounding(
+    golden: CodeGeeX, goldens: Path
+) -> None:
+    """A large cache on a CPU is kept so; the network computes in float32 all the same."""
+    ids = load_file(goldens / "model/logits.safetensors")["prompt5.input_ids"].unsqueeze(0)
+    rows = narrowed(fresh_rows(golden), torch.bfloat16)
+    found = [golden(ids[:, :40], rows, 0, all_positions=True)]
+    found.append(golden(ids[:, 40:60], rows, 40, all_positions=True))
+    narrowed_steps = Rows(
+        *(tuple(layer.nan_to_num() for layer in kind) for kind in (rows.keys, rows.values))
+    )
+    for position in range(60, 64):
+        at = torch.tensor([position])
+        found.append(golden.step(ids[:, position], at, narrowed_steps, 64).unsqueeze(1))
+    logits, expected = torch.cat(found, dim=1), full(golden, ids)
+    assert logits.dtype == torch.float32
+    # Far below what separates tokens, and far above what float32 rows would give.
+    off = (logits - expected).abs().max() / expected.std()
+    assert 1e-5 < off < 0.1
+    assert (logits.argmax(-1) == expected.argmax(-1)).float().mean() > 0.95
+
+
+def narrowed(rows: Rows, dtype: torch.dtype) -> Rows:
+    return Rows(
+        tuple(layer.to(dtype) for layer in rows.keys),
+        tuple(layer.to(dtype) for layer in rows.values),
+    )
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 25), (24, 1), (20, 5)])

@@ -9,6 +9,7 @@ import torch
 
 from model_runtime import fit, system_memory, weights
 from model_runtime.fit import GIB, FitError, Need
+from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.quantization import Precision
 
@@ -27,20 +28,23 @@ def test_parameters(config: CodeGeeXConfig, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "dtype", "weights_gb", "cache_gb"),
+    ("kept", "dtype", "weights_gb", "cache_gb"),
     [
         (Precision.FLOAT16, torch.float16, 25.75, 6.7),
         (Precision.INT8, torch.float16, 13.17, 6.7),
         (Precision.INT4, torch.float16, 7.66, 6.7),
-        (Precision.FLOAT16, torch.float32, 51.5, 13.4),
-        (Precision.INT8, torch.float32, 13.76, 13.4),
-        (Precision.INT4, torch.float32, 8.24, 13.4),
+        (BitsAndBytes.LLM_INT8, torch.float16, 13.17, 6.7),
+        (BitsAndBytes.NF4, torch.float16, 7.26, 6.7),
+        (Precision.FLOAT16, torch.float32, 51.5, 6.7),
+        (Precision.INT8, torch.float32, 13.76, 6.7),
+        (Precision.INT4, torch.float32, 8.24, 6.7),
     ],
 )
 def test_what_codegeex_13b_needs(
-    stored: Precision, dtype: torch.dtype, weights_gb: float, cache_gb: float
+    kept: fit.Kept, dtype: torch.dtype, weights_gb: float, cache_gb: float
 ) -> None:
-    found = fit.need(LARGE, stored, dtype)
+    place = CPU if dtype == torch.float32 else torch.device("cuda")
+    found = fit.need(LARGE, kept, dtype, place)
     assert found.weights / 1e9 == pytest.approx(weights_gb, abs=0.01)
     assert found.cache / 1e9 == pytest.approx(cache_gb, abs=0.05)
     assert 0 < found.working < 1e9
@@ -48,11 +52,17 @@ def test_what_codegeex_13b_needs(
 
 def test_a_small_model_is_served_in_float_however_it_is_stored() -> None:
     needs = fit.needs(NANO, torch.float32)
-    assert len({need.total for need in needs.values()}) == 1
+    assert len({needs[stored].total for stored in Precision}) == 1
     assert needs[Precision.INT8].total < 0.2 * GIB
 
 
-NEEDS = {
+def test_keys_and_values_of_a_large_model_are_halved_on_a_cpu() -> None:
+    assert fit.kv_dtype(LARGE, torch.float32, CPU) == torch.bfloat16
+    assert fit.kv_dtype(NANO, torch.float32, CPU) == torch.float32
+    assert fit.kv_dtype(LARGE, torch.float16, torch.device("cuda")) == torch.float16
+
+
+NEEDS: dict[fit.Kept, Need] = {
     Precision.FLOAT16: Need(24 * GIB, 6 * GIB, 0),
     Precision.INT8: Need(12 * GIB, 6 * GIB, 0),
     Precision.INT4: Need(7 * GIB, 6 * GIB, 0),
@@ -64,7 +74,8 @@ NEEDS = {
     [("float16", 30), ("int8", 18), ("int4", 13), ("int4", 100), ("float16", None)],
 )
 def test_what_fits(stored: str, free: int | None) -> None:
-    fit.check("big", Precision(stored), NEEDS, None if free is None else free * GIB)
+    kept = Precision(stored)
+    fit.check("big", kept, kept, NEEDS, None if free is None else free * GIB)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +85,13 @@ def test_what_fits(stored: str, free: int | None) -> None:
             "float16",
             29,
             "big in float16 needs 30.0 GiB, and 29.0 GiB are free; "
-            "in int8 it would fit (18.0 GiB): convert it.",
+            'in int8 it would fit (18.0 GiB): set quantize = "int8".',
         ),
         (
             "float16",
             17,
             "big in float16 needs 30.0 GiB, and 17.0 GiB are free; "
-            "in int4 it would fit (13.0 GiB): convert it.",
+            'in int4 it would fit (13.0 GiB): set quantize = "int4".',
         ),
         (
             "int8",
@@ -98,19 +109,56 @@ def test_what_fits(stored: str, free: int | None) -> None:
 )
 def test_what_is_refused(stored: str, free: int, sentence: str) -> None:
     with pytest.raises(FitError) as caught:
-        fit.check("big", Precision(stored), NEEDS, free * GIB)
+        fit.check("big", Precision(stored), Precision(stored), NEEDS, free * GIB)
     assert str(caught.value) == sentence
+
+
+def test_the_way_out_starts_from_what_is_stored() -> None:
+    needs = NEEDS | {BitsAndBytes.LLM_INT8: Need(13 * GIB, 6 * GIB, 0)}
+    with pytest.raises(FitError, match=r'in llm.int8 needs 19.0 GiB.* set quantize = "int8"\.$'):
+        fit.check("big", BitsAndBytes.LLM_INT8, Precision.FLOAT16, needs, 18 * GIB)
+    with pytest.raises(FitError, match=r"in int4 it would fit \(13.0 GiB\): convert it\.$"):
+        fit.check("big", Precision.INT8, Precision.INT8, needs, 14 * GIB)
+
+
+def test_memory_that_ran_out_names_something_smaller() -> None:
+    """Although all of it is free again: as much was free before."""
+    error = fit.ran_out("big", Precision.FLOAT16, Precision.FLOAT16, NEEDS, 100 * GIB)
+    assert str(error) == (
+        "Memory ran out while big was loaded in float16, and 100.0 GiB are free; "
+        'in int8 it would fit (18.0 GiB): set quantize = "int8".'
+    )
+    error = fit.ran_out("big", Precision.INT4, Precision.INT4, NEEDS, 100 * GIB)
+    assert str(error) == (
+        "Memory ran out while big was loaded in int4; close other programs or use a smaller model."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you"), True),
+        (RuntimeError("NPU out of memory. Tried to allocate 2.00 GiB (NPU 0; 60 GiB)"), True),
+        (RuntimeError("memory format option is only supported by strided tensors"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_how_running_out_of_memory_reads(error: Exception, expected: bool) -> None:
+    assert fit.out_of_memory(error) is expected
 
 
 def meminfo(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file = path / "meminfo"
     file.write_text(text, encoding="ascii")
     monkeypatch.setattr(system_memory, "MEMORY", file)
+    monkeypatch.setattr(system_memory, "OWN_GROUPS", path / "no groups")
 
 
 def test_loading_asks_before_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meminfo(tmp_path, "MemTotal: 9 kB\nMemAvailable: 2048 kB\n", monkeypatch)
-    monkeypatch.setattr(weights, "load_file", lambda _path: pytest.fail("weights were read"))
+    monkeypatch.setattr(weights, "Shards", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(FitError, match=r"^codegeex-nano in int8 needs 0\.\d GiB, and 0\.0 GiB"):
         weights.load("codegeex-nano", CPU, torch.float32)
 
@@ -122,3 +170,57 @@ def test_a_system_that_does_not_tell(
     meminfo(tmp_path, text, monkeypatch)
     assert system_memory.free_memory() is None
     assert weights.load("codegeex-nano", CPU, torch.float32).name == "codegeex-nano"
+
+
+# --- control groups -----------------------------------------------------------------------------
+
+MIB = 2**20
+
+
+def groups(root: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str]) -> None:
+    """A machine with 8 GiB available, and a tree of control groups below `root`."""
+    meminfo(root, f"MemAvailable: {8 * MIB} kB\n", monkeypatch)
+    for name, text in files.items():
+        path = root / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n", encoding="ascii")
+    (root / "own").write_text(own, encoding="ascii")
+    monkeypatch.setattr(system_memory, "OWN_GROUPS", root / "own")
+    monkeypatch.setattr(system_memory, "GROUPS", root / "cgroup")
+
+
+def version_2(folder: str, limit: str, used: int, files: int) -> dict[str, str]:
+    return {
+        f"{folder}/memory.max": limit,
+        f"{folder}/memory.current": str(used * MIB),
+        f"{folder}/memory.stat": f"active_file 5\ninactive_file {files * MIB}",
+    }
+
+
+def version_1(folder: str, limit: int, used: int, files: int) -> dict[str, str]:
+    return {
+        f"memory/{folder}/memory.limit_in_bytes": str(limit),
+        f"memory/{folder}/memory.usage_in_bytes": str(used * MIB),
+        f"memory/{folder}/memory.stat": f"inactive_file 0\ntotal_inactive_file {files * MIB}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "free_mib"),
+    [
+        ("0::/a/b", version_2("a/b", str(2048 * MIB), 1024, 100), 1124),
+        ("0::/a/b", version_2("a", str(2048 * MIB), 1024, 0) | version_2("a/b", "max", 9, 0), 1024),
+        ("0::/a", version_2("a", "max", 1024, 0), 8192),
+        ("0::/the/hosts/path", version_2(".", str(512 * MIB), 12, 0), 500),
+        ("0::/", version_2(".", str(512 * MIB), 600, 0), 0),
+        ("5:cpu:/x\n4:memory:/job\n0::/", version_1("job", 1024 * MIB, 24, 50), 1050),
+        ("4:memory:/job", version_1("job", 2**63 - 4096, 24, 0), 8192),
+        ("4:memory:/job", version_1("", 300 * MIB, 100, 0), 200),
+        ("4:memory:/job", {"memory/job/memory.limit_in_bytes": "much"}, 8192),
+    ],
+)
+def test_the_limit_of_a_control_group_counts(
+    own: str, files: dict[str, str], free_mib: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups(tmp_path, monkeypatch, own, files)
+    assert system_memory.free_memory() == free_mib * MIB

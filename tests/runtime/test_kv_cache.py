@@ -129,13 +129,18 @@ def test_only_the_branches_there_are(count: int) -> None:
     cache = new_cache(branches=3)
     slot = hold(cache, [1, 2])
     with pytest.raises(BadPromptError, match=f"{count} candidates were asked for; at most 3"):
-        cache.branch(slot, 2, count)
+        cache.branch(slot, count)
 
 
-def test_a_branch_longer_than_its_slot_is_a_bug() -> None:
-    cache = new_cache()
-    with pytest.raises(ValueError, match="3 positions of a slot that holds 2"):
-        cache.branch(hold(cache, [1, 2]), 3, 1)
+def test_branch_rows_are_given_once_until_they_are_back() -> None:
+    cache = new_cache(branches=3)
+    slot = hold(cache, [1, 2])
+    first = cache.branch(slot, 2)
+    assert first == [2, 3]
+    assert cache.branch(slot, 2) is None
+    assert cache.branch(slot, 1) == [4]
+    cache.give_back(first)
+    assert cache.branch(slot, 2) == first
 
 
 # --- with the network: a hit changes no result ------------------------------------------------
@@ -174,7 +179,9 @@ def test_branches_continue_alone_and_leave_the_slot(network: CodeGeeX) -> None:
     assert slot is not None
     network(torch.tensor([prompt]), slot.rows, 0)
     slot.append(prompt)
-    rows = cache.branch(slot, 10, 3)
+    numbers = cache.branch(slot, 3)
+    assert numbers is not None
+    rows = cache.rows(numbers)
     continuations = torch.tensor([[1, 2], [3, 4], [5, 6]])
     for step in range(2):
         logits = network(continuations[:, step : step + 1], rows, 10 + step)

@@ -19,15 +19,11 @@ from torch import Tensor
 from model_runtime import weights
 from model_runtime.errors import WeightsError
 from model_runtime.kv_cache import Rows
-from model_runtime.models import linear
+from model_runtime.models import kernels, linear
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.models.linear import (
-    Dequantizing,
-    Int4Linear,
-    Int8Linear,
-    OneDnnInt8,
-    PackedInt4,
-)
+from model_runtime.models.kernels import Dequantizing, cpu
+from model_runtime.models.kernels.cpu import OneDnnInt8, PackedInt4
+from model_runtime.models.linear import Int4Linear, Int8Linear
 from model_runtime.quantization import (
     Int8Matrix,
     QuantizedMatrix,
@@ -64,8 +60,8 @@ def check(found: Tensor, expected: Tensor, error: float) -> None:
 
 
 def without_operators(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "why_not_onednn", lambda: "not wanted")
-    monkeypatch.setattr(linear, "why_not_packed_int4", lambda: "not wanted")
+    monkeypatch.setattr(cpu, "why_not_onednn", lambda: "not wanted")
+    monkeypatch.setattr(cpu, "why_not_packed_int4", lambda: "not wanted")
 
 
 # --- one layer --------------------------------------------------------------------------------
@@ -97,9 +93,9 @@ def test_without_an_operator_it_dequantizes(
     check(built(x).float(), expected, 0 if dtype == torch.float32 else 1e-2)
 
 
-@pytest.mark.parametrize("kernel", [linear.int8_kernel, linear.int4_kernel])
+@pytest.mark.parametrize("kernel", [kernels.int8_kernel, kernels.int4_kernel])
 def test_half_precision_uses_no_operator(kernel: Any) -> None:
-    matrix = int8(random(64, 64)) if kernel is linear.int8_kernel else int4(random(64, 64))
+    matrix = int8(random(64, 64)) if kernel is kernels.int8_kernel else int4(random(64, 64))
     assert isinstance(kernel(matrix, torch.float16), Dequantizing)
 
 
@@ -110,40 +106,48 @@ def require(reason: str) -> None:
 
 def test_int8_rows_of_any_size_at_once() -> None:
     """A huge activation costs neither the other positions nor its neighbours their precision."""
-    require(linear.why_not_onednn())
+    require(cpu.why_not_onednn())
     matrix = Int8Matrix(*quantize_int8(random(64, 256).half()))
     x = random(6, 256, seed=3)
     x[0] *= 1e-20
     x[1, 7] = 1000.0
     x[2] *= 1e6
     x[3] = 0
-    found, expected = OneDnnInt8(matrix)(x), F.linear(x, matrix.dequantized().float())
+    found, expected = (
+        OneDnnInt8(matrix)(x, torch.zeros(64)),
+        F.linear(x, matrix.dequantized().float()),
+    )
     for row in range(6):
         check(found[row], expected[row], 1e-3)
 
 
 def test_int8_does_not_depend_on_how_positions_are_grouped() -> None:
-    require(linear.why_not_onednn())
+    require(cpu.why_not_onednn())
     kernel = OneDnnInt8(Int8Matrix(*quantize_int8(random(64, 256).half())))
     x = random(40, 256, seed=3)
-    assert torch.equal(kernel(x), torch.cat([kernel(x[:1]), kernel(x[1:9]), kernel(x[9:])]))
+    bias = random(64)
+    parts = [kernel(part, bias) for part in (x[:1], x[1:9], x[9:])]
+    assert torch.equal(kernel(x, bias), torch.cat(parts))
 
 
 def test_int8_of_the_largest_sums() -> None:
     """Every pair of products is the largest there is: 16 bits would overflow, 32 do not."""
-    require(linear.why_not_onednn())
+    require(cpu.why_not_onednn())
     matrix = Int8Matrix(*quantize_int8(torch.ones(64, 20480).half()))
     x = torch.ones(2, 20480)
     x[1] = -1
-    check(OneDnnInt8(matrix)(x), F.linear(x, matrix.dequantized().float()), 1e-3)
+    check(OneDnnInt8(matrix)(x, torch.zeros(64)), F.linear(x, matrix.dequantized().float()), 1e-3)
 
 
 def test_int4_extremes() -> None:
-    require(linear.why_not_packed_int4())
+    require(cpu.why_not_packed_int4())
     matrix, x = quantize_int4(random(64, 128).half()), random(4, 128, seed=3)
     x[0] *= 1e6
     x[1] = 0
-    found, expected = PackedInt4(matrix)(x), F.linear(x, matrix.dequantized().float())
+    found, expected = (
+        PackedInt4(matrix)(x, torch.zeros(64)),
+        F.linear(x, matrix.dequantized().float()),
+    )
     for row in range(4):
         check(found[row], expected[row], 6e-3)
 
@@ -161,14 +165,14 @@ def test_a_broken_operator_is_found_out(
 ) -> None:
     def make(matrix: QuantizedMatrix) -> Any:
         if broken == "missing":
-            raise AttributeError
-        return lambda x: 1.02 * F.linear(x, matrix.dequantized().float())
+            raise AttributeError("no such operator")
+        return lambda x, bias: 1.02 * F.linear(x, matrix.dequantized().float(), bias)
 
-    monkeypatch.setattr(linear, operator, make)
+    monkeypatch.setattr(cpu, operator, make)
     monkeypatch.setattr(logging.getLogger("codegeex.runtime"), "propagate", True)
-    reason = getattr(linear, trial).__wrapped__()
+    reason = getattr(cpu, trial).__wrapped__()
     assert reason in {"it fails with AttributeError", "its products are off by 2.00%"}
-    assert f"layers dequantize: {reason}" in caplog.text
+    assert f"kernel isn't used: {reason}" in caplog.text
 
 
 # --- the network ------------------------------------------------------------------------------
@@ -243,7 +247,7 @@ def test_dequantizing_gives_the_published_int8_logits(
 @pytest.mark.parametrize("prompt", ["prompt0", "prompt1", "prompt2"])
 def test_the_operator_gives_the_published_int8_logits(goldens: Path, prompt: str) -> None:
     """It doesn't round the dequantized weights to float16; INT8 itself costs 0.18."""
-    require(linear.why_not_onednn())
+    require(cpu.why_not_onednn())
     vectors = load_file(goldens / "model/quant.safetensors")
     built = golden_network(goldens, int8, torch.float32)
     assert isinstance(built.transformer.layers[0].mlp.dense_h_to_4h.kernel, OneDnnInt8)
@@ -255,7 +259,7 @@ def test_the_int4_operator_gives_the_logits_of_dequantizing(
     goldens: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What bfloat16 costs is small beside what INT4 itself costs."""
-    require(linear.why_not_packed_int4())
+    require(cpu.why_not_packed_int4())
     vectors = load_file(goldens / "model/quant.safetensors")
     ids, exact = vectors["prompt0.input_ids"], vectors["prompt0.logits_fp32"]
     served = golden_network(goldens, int4, torch.float32)

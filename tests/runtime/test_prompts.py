@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from model_runtime.errors import BadPromptError
 from model_runtime.prompts import TAGS, PromptFormat, render, tag_line
+from model_runtime.protocol import Generate
 from model_runtime.tokenizer import Tokenizer
 from model_runtime.weights import EMBEDDED_FOLDER, TOKENIZER_FILE
 
@@ -33,9 +34,8 @@ def prompt(
     language: str = "Python",
     budget: int = 400,
 ) -> list[int]:
-    ids = render(
-        format, FORMATS[format], language=language, prefix=prefix, suffix=suffix, budget=budget
-    )
+    request = Generate(0, prefix, suffix, language=language)
+    ids = render(format, FORMATS[format], request, budget).ids
     assert 0 < len(ids) <= budget
     return ids
 

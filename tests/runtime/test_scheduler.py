@@ -32,8 +32,8 @@ class Bench:
     def submit(self, number: int, client: int = 1, **fields: object) -> None:
         self.scheduler.submit(client, Generate(number, "text", **fields))  # type: ignore[arg-type]
 
-    def take(self, above: Job | None = None) -> Job:
-        job = self.scheduler.take(above=above)
+    def take(self, *, beside: bool = False) -> Job:
+        job = self.scheduler.take(beside=beside)
         assert job is not None
         return job
 
@@ -159,16 +159,15 @@ def test_the_first_reason_stays(bench: Bench) -> None:
     assert running.cancelled is Reason.SUPERSEDED
 
 
-def test_only_more_urgent_jobs_pre_empt(bench: Bench) -> None:
+def test_only_urgent_jobs_run_beside_others(bench: Bench) -> None:
     bench.submit(1, priority=Priority.BATCH)
-    batch = bench.take()
+    bench.take()
     bench.submit(2, priority=Priority.BATCH)
-    assert bench.scheduler.take(above=batch) is None
+    assert bench.scheduler.take(beside=True) is None
     bench.submit(3)
-    urgent = bench.take(above=batch)
     bench.submit(4)
-    assert urgent.request.id == 3
-    assert bench.scheduler.take(above=urgent) is None
+    assert [bench.take(beside=True).request.id for _ in range(2)] == [3, 4]
+    assert bench.scheduler.take(beside=True) is None
 
 
 def test_take_waits_for_a_job(bench: Bench) -> None:

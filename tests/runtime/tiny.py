@@ -70,11 +70,19 @@ def model(
     )
 
 
-def write_folder(folder: Path, shape: CodeGeeXConfig) -> Path:
-    """The same as a model folder; returns it."""
+def write_folder(
+    folder: Path,
+    shape: CodeGeeXConfig,
+    *,
+    weights: CodeGeeX | None = None,
+    tokenizer: dict[str, object] | None = None,
+    format: PromptFormat = PromptFormat.NANO_FIM,
+) -> Path:
+    """The same as a model folder, or another network of `shape` as one; returns it."""
     folder.mkdir(exist_ok=True)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json()), encoding="utf-8")
-    save_file(network(shape).state_dict(), folder / "model.safetensors")
+    description = json.dumps(tokenizer or tokenizer_json())
+    (folder / "tokenizer.json").write_text(description, encoding="utf-8")
+    save_file((weights or network(shape)).state_dict(), folder / "model.safetensors")
     files = {
         name: {
             "bytes": (folder / name).stat().st_size,
@@ -82,9 +90,9 @@ def write_folder(folder: Path, shape: CodeGeeXConfig) -> Path:
         }
         for name in ("tokenizer.json", "model.safetensors")
     }
-    description = {
+    about = {
         "name": "tiny",
-        "prompt_format": "nano-fim",
+        "prompt_format": format.value,
         "copies_first": False,
         "network": {
             "hidden_size": shape.hidden_size,
@@ -96,5 +104,5 @@ def write_folder(folder: Path, shape: CodeGeeXConfig) -> Path:
         },
         "files": files,
     }
-    (folder / "config.json").write_text(json.dumps(description), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(about), encoding="utf-8")
     return folder

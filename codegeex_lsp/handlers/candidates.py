@@ -1,0 +1,88 @@
+"""codegeex/candidates: different completions for a panel, streamed as they are found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import attrs
+from lsprotocol import types
+
+from codegeex_lsp import candidates, convert, errand, languages, work_progress
+from codegeex_lsp.actions.plan import Refusal
+from codegeex_lsp.completion import context as contexts
+from codegeex_lsp.completion.suggestion import Suggestion
+from codegeex_lsp.documents import Position, Snapshot
+from codegeex_lsp.errors import RequestFailedError
+from codegeex_lsp.session import Session
+from model_runtime.protocol import Task
+
+METHOD = "codegeex/candidates"
+USUAL_COUNT = 5
+
+
+@attrs.frozen(kw_only=True)
+class CandidatesParams:
+    text_document: types.TextDocumentIdentifier
+    position: types.Position
+    count: int = USUAL_COUNT
+    work_done_token: int | str | None = None
+    partial_result_token: int | str | None = None
+
+
+def handle(session: Session, params: CandidatesParams) -> Awaitable[dict[str, Any]]:
+    snapshot = errand.opened(session, params.text_document.uri)
+    position = convert.position(params.position, snapshot, session.server.encoding)
+    return errand.watched(session, snapshot.uri, lambda: _work(session, params, snapshot, position))
+
+
+async def _work(
+    session: Session, params: CandidatesParams, snapshot: Snapshot, position: Position
+) -> dict[str, Any]:
+    this: Any = asyncio.current_task()
+
+    def show(found: list[Suggestion]) -> None:
+        tell(f"{len(found)} more", None)
+        if params.partial_result_token is not None:
+            value = _items(session, found, snapshot, position)
+            progress = types.ProgressParams(params.partial_result_token, value)
+            session.server.protocol.notify(types.PROGRESS, progress)
+
+    title = "CodeGeeX: looking for completions"
+    try:
+        async with work_progress.shown(
+            session.server, title, params.work_done_token, this.cancel
+        ) as tell:
+            await session.performer.ready_for(Task.COMPLETE)
+            whole, place = session.with_cells_above(snapshot, position)
+            welcome = session.runtime.welcome
+            language = languages.of(snapshot.language_id, snapshot.uri)
+            found = await candidates.gather(
+                session.runtime,
+                contexts.cut(whole, place, welcome.context_chars if welcome else 0, language),
+                snapshot.uri.rpartition("/")[2],
+                min(max(1, params.count), candidates.MOST),
+                session.settings.completion,
+                show,
+            )
+    except Refusal as refusal:
+        raise RequestFailedError(str(refusal)) from None
+    return _items(session, found, snapshot, position)
+
+
+def _items(
+    session: Session, found: list[Suggestion], snapshot: Snapshot, position: Position
+) -> dict[str, Any]:
+    area = convert.wire_range(position, position, snapshot, session.server.encoding)
+    return {
+        "items": [
+            {
+                "text": one.text,
+                "range": area,
+                "source": one.source,
+                "meanLogprob": one.mean_logprob,
+            }
+            for one in found
+        ]
+    }

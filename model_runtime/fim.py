@@ -1,0 +1,206 @@
+"""Fill in the middle: the code around a cursor as each model family was trained to see it.
+
+Pure functions over a table. A prompt is a sequence of pieces: control tokens, which a tokenizer
+knows by name, and text, which it must encode as text whatever it looks like: `<fim_suffix>` in
+somebody's file is no control token. It knows no tokenizer and cuts nothing; a token that begins
+every sequence ("<s>", "[gMASK]<sop>") is the tokenizer's own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control token by its name in the vocabulary.
+
+    `written` is how its publisher writes it in a prompt, where that is not the name.
+    """
+
+    name: str
+    written: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The user's text, or ours between control tokens."""
+
+    text: str
+
+
+Piece = Control | Text
+
+
+class Slot(Enum):
+    """The user's text in a template."""
+
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Another file of the project, or a part of one."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cursor, and what is known around it.
+
+    `path` and `repository` are names for the model to read; `language` is a display name
+    ("Python"), empty when unknown. `one_line` asks for the rest of the line only.
+    """
+
+    prefix: str
+    suffix: str
+    path: str = ""
+    language: str = ""
+    repository: str = ""
+    files: tuple[File, ...] = ()
+    one_line: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`order` is the prompt of one file alone.
+
+    `file` goes before the path of each file when there are others, `repository` before the
+    repository's name. `after` ends a name or a file's text. With `path_in_prefix` the current
+    file's path is the first line of its prefix, else it stands before the prompt.
+    """
+
+    order: tuple[Control | Slot, ...]
+    file: Control | None = None
+    repository: Control | None = None
+    after: str = "\n"
+    path_in_prefix: bool = False
+
+
+def _prefix_first(prefix: str, suffix: str, middle: str) -> tuple[Control | Slot, ...]:
+    return Control(prefix), Slot.PREFIX, Control(suffix), Slot.SUFFIX, Control(middle)
+
+
+def _suffix_first(suffix: str, prefix: str, middle: str) -> tuple[Control | Slot, ...]:
+    return Control(suffix), Slot.SUFFIX, Control(prefix), Slot.PREFIX, Control(middle)
+
+
+CODEGEEX4 = "codegeex4"
+
+TEMPLATES = {
+    "qwen-coder": Template(  # Qwen2.5-Coder technical report, section 3.2
+        _prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+        file=Control("<|file_sep|>"),
+        repository=Control("<|repo_name|>"),
+    ),
+    "starcoder2": Template(  # StarCoder2 paper, section 5.1
+        _prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+        file=Control("<file_sep>"),
+        repository=Control("<repo_name>"),
+        after="",
+        path_in_prefix=True,
+    ),
+    "granite-code": Template(_prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
+    "deepseek-coder": Template(
+        # The bars are full-width and the low line is U+2581.
+        _prefix_first("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>")
+    ),
+    "codegemma": Template(_prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")),
+    "codellama": Template(
+        # SentencePiece's names hold the blank before them as U+2581; a tokenizer puts the one
+        # after <PRE> itself, as it does before every text, and must not do so before the suffix.
+        (
+            Control("▁<PRE>", "<PRE> "),
+            Slot.PREFIX,
+            Control("▁<SUF>", " <SUF>"),
+            Slot.SUFFIX,
+            Control("▁<MID>", " <MID>"),
+        )
+    ),
+    "codestral": Template((Control("[SUFFIX]"), Slot.SUFFIX, Control("[PREFIX]"), Slot.PREFIX)),
+    "seed-coder": Template(_suffix_first("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>")),
+    "mellum": Template(
+        _suffix_first("<fim_suffix>", "<fim_prefix>", "<fim_middle>"), file=Control("<filename>")
+    ),
+    # Not trained for a cursor, but to restore what a span token stands for.
+    "t5-span": Template((Slot.PREFIX, Control("<extra_id_0>"), Slot.SUFFIX)),
+}
+
+FORMATS = frozenset({CODEGEEX4, *TEMPLATES})
+
+
+def pieces(format: str, place: Place) -> list[Piece]:
+    """The prompt whose continuation is the text at the cursor; no piece is empty.
+
+    `format` is one of FORMATS. Other files are left out where the family has no mark for them.
+    """
+    if format == CODEGEEX4:
+        return _joined(_codegeex4(place))
+    template = TEMPLATES[format]
+    return _joined([*_surroundings(template, place), *_around_the_cursor(template, place)])
+
+
+def written(prompt: Iterable[Piece]) -> str:
+    """The prompt as its publisher writes it: for people and tests, never for a tokenizer."""
+    return "".join(
+        piece.text if isinstance(piece, Text) else piece.written or piece.name for piece in prompt
+    )
+
+
+def _surroundings(template: Template, place: Place) -> list[Piece]:
+    """The other files, and the head of the current one."""
+    if template.file is None or not place.files:
+        return []
+    before: list[Piece] = []
+    if template.repository is not None and place.repository:
+        before += [template.repository, Text(place.repository + template.after)]
+    for file in place.files:
+        before += [template.file, Text(f"{file.path}\n{file.text}{template.after}")]
+    before.append(template.file)
+    return before if template.path_in_prefix else [*before, Text(f"{place.path}\n")]
+
+
+def _around_the_cursor(template: Template, place: Place) -> list[Piece]:
+    headed = template.path_in_prefix and bool(place.files)
+    texts = {
+        Slot.PREFIX: f"{place.path}\n{place.prefix}" if headed else place.prefix,
+        Slot.SUFFIX: place.suffix,
+    }
+    return [Text(texts[part]) if isinstance(part, Slot) else part for part in template.order]
+
+
+def _codegeex4(place: Place) -> list[Piece]:
+    """CodeGeeX4's infilling guide: a turn of a conversation, suffix first."""
+    references = "".join(
+        f"###REFERENCE:\n###PATH:{file.path}\n{file.text}\n" for file in place.files
+    )
+    mode = "LINE" if place.one_line else "BLOCK"
+    head = f"###PATH:{place.path}\n###LANGUAGE:{place.language}\n###MODE:{mode}\n"
+    return [
+        Control("<|user|>"),
+        Text(f"\n{references}{head}"),
+        Control("<|code_suffix|>"),
+        Text(place.suffix),
+        Control("<|code_prefix|>"),
+        Text(place.prefix),
+        Control("<|code_middle|>"),
+        Control("<|assistant|>"),
+        Text("\n"),
+    ]
+
+
+def _joined(prompt: Iterable[Piece]) -> list[Piece]:
+    """Without empty texts, and neighbouring texts as one: a tokenizer may merge across them."""
+    joined: list[Piece] = []
+    for piece in prompt:
+        last = joined[-1] if joined else None
+        if isinstance(piece, Text) and isinstance(last, Text):
+            joined[-1] = Text(last.text + piece.text)
+        elif piece != Text(""):
+            joined.append(piece)
+    return joined

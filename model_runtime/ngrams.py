@@ -1,0 +1,149 @@
+"""Where in a body of text the last tokens stand again: documents as ids, sorted by pairs of ids.
+
+A place is a position in the text whose two tokens before it are the last two of the question; every
+place is looked at for how far back it goes on matching. The index never changes: adding or taking
+out a document makes a new one, so that one thread may read while another writes. It knows ids and
+names of documents, no text and no model. memory.py keeps such indexes.
+
+Measured 2026-11-21 (2 cores) on 300,000 tokens of Python: 12 bytes a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int32]
+Keys = npt.NDArray[np.uint32]
+
+# Longer matches don't make a better choice among places.
+MAX_MATCH = 32
+# Shorter ones are not looked for; so many tokens make a key.
+MIN_MATCH = 1
+# Of the places of a very common pair the last so many are looked at.
+MAX_PLACES = 65536
+# Stands between documents and matches nothing.
+BREAK = -1
+
+_PADDING = np.full(MAX_MATCH, BREAK, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Positions [N] in the index and, for each, how many tokens before it match [N]."""
+
+    positions: Ids
+    lengths: Ids
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max(initial=0))
+
+
+class Index:
+    """`tokens` are all documents one after another, with breaks before and between them."""
+
+    def __init__(
+        self, tokens: Ids, keys: Keys, positions: Ids, spans: Mapping[str, tuple[int, int]]
+    ) -> None:
+        self.tokens = tokens
+        self._keys = keys
+        self._positions = positions
+        self._spans = dict(spans)
+
+    @classmethod
+    def empty(cls) -> Index:
+        return cls(_PADDING, np.zeros(0, np.uint32), np.zeros(0, np.int32), {})
+
+    @classmethod
+    def of(cls, documents: Mapping[str, Sequence[int]]) -> Index:
+        """All of them at once, in their order."""
+        index = cls.empty()
+        for name, ids in documents.items():
+            index = index.having(name, ids)
+        return index
+
+    @property
+    def size(self) -> int:
+        """Tokens of all documents."""
+        return sum(end - begin for begin, end in self._spans.values())
+
+    @property
+    def documents(self) -> list[str]:
+        """Their names, the one added last at the end."""
+        return list(self._spans)
+
+    def having(self, name: str, ids: Sequence[int]) -> Index:
+        """With this document, in place of an older one of that name, as the last."""
+        rest = self.without(name)
+        begin = len(rest.tokens)
+        added = np.concatenate((np.asarray(ids, np.int32), _PADDING))
+        positions = np.arange(begin + MIN_MATCH, begin + len(ids), dtype=np.int32)
+        tokens = np.concatenate((rest.tokens, added))
+        keys = tokens[positions - 1].astype(np.uint32)
+        order = np.argsort(keys, kind="stable")
+        keys, positions = keys[order], positions[order]
+        at = np.searchsorted(rest._keys, keys, side="right")
+        return Index(
+            tokens,
+            np.insert(rest._keys, at, keys),
+            np.insert(rest._positions, at, positions),
+            {**rest._spans, name: (begin, begin + len(ids))},
+        )
+
+    def without(self, name: str) -> Index:
+        """Without this document and all that was known of it."""
+        if name not in self._spans:
+            return self
+        begin, end = self._spans[name]
+        gap = end - begin + len(_PADDING)
+        kept = (self._positions < begin) | (self._positions >= end)
+        positions = self._positions[kept]
+        positions[positions >= end] -= gap
+        spans = {
+            other: (first, last) if first < begin else (first - gap, last - gap)
+            for other, (first, last) in self._spans.items()
+            if other != name
+        }
+        tokens = np.concatenate((self.tokens[:begin], self.tokens[begin + gap :]))
+        return Index(tokens, self._keys[kept], positions, spans)
+
+    def places(self, context: Sequence[int], *, leaving_out: str = "") -> Places:
+        """Where the last tokens of `context` stand, none of them in the document `leaving_out`."""
+        last = np.asarray(context[: -MAX_MATCH - 1 : -1], np.int32)
+        if len(last) < MIN_MATCH:
+            return _NONE
+        key = np.uint32(last[0])
+        begin = np.searchsorted(self._keys, key, side="left")
+        end = np.searchsorted(self._keys, key, side="right")
+        positions = self._positions[begin:end]
+        if leaving_out in self._spans:
+            first, behind = self._spans[leaving_out]
+            positions = positions[(positions < first) | (positions >= behind)]
+        positions = positions[-MAX_PLACES:]
+        lengths = _lengths(self.tokens, positions, last)
+        real = lengths >= MIN_MATCH  # two pairs may share a key
+        return Places(positions[real], lengths[real])
+
+
+_NONE = Places(np.zeros(0, np.int32), np.zeros(0, np.int32))
+
+
+def _lengths(tokens: Ids, positions: Ids, last: Ids) -> Ids:
+    """For each position how many tokens before it are `last`, which is read backwards."""
+    lengths = np.zeros(len(positions), np.int32)
+    matching = np.arange(len(positions))
+    for back, token in enumerate(last, 1):
+        matching = matching[tokens[positions[matching] - back] == token]
+        if not len(matching):
+            break
+        lengths[matching] = back
+    return lengths
+
+
+def _keys(before: Ids, last: Ids) -> Keys:
+    """Pairs of ids as one number each; where ids are above 65,535 some pairs share one."""
+    return (before.astype(np.uint32) << np.uint32(16)) ^ last.astype(np.uint32)

@@ -1,0 +1,128 @@
+"""What a request asks for, made of its fields: its copy, its prompt and its search.
+
+It judges the fields and runs nothing; generation.py carries the plan out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from model_runtime import copying
+from model_runtime.beam import Beams
+from model_runtime.continuation import Continuation
+from model_runtime.errors import BadPromptError
+from model_runtime.kv_cache import KVCache
+from model_runtime.mixing import Mixer
+from model_runtime.prompts import Rendered, render
+from model_runtime.protocol import Candidate, Generate, Task
+from model_runtime.recall import Recall
+from model_runtime.sampled import Sampled
+from model_runtime.sampling import Sampling
+from model_runtime.search import Search
+from model_runtime.stopping import Finish, StoppingText, StopRules
+from model_runtime.weights import LoadedModel
+
+# Gets more text of the candidate with this number.
+Show = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`end` is the position that the longest candidate may reach. Without a prompt the search is
+    finished from the start."""
+
+    copied: list[Candidate]
+    prompt: list[int]
+    search: Search
+    end: int
+
+
+NOTHING = Plan([], [], Sampled([], Sampling(), 0), 0)
+
+
+def make(
+    request: Generate,
+    model: LoadedModel,
+    cache: KVCache,
+    show: Show,
+    recall: Callable[[], Recall],
+) -> Plan:
+    """Raises BadPromptError for fields that make no sense or ask for more than the cache has."""
+    if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
+        raise BadPromptError(
+            "max_new_tokens and candidates must be 1 or more, and max_lines 0 or more."
+        )
+    sampling = Sampling(request.temperature, request.top_k, request.top_p)
+    if request.beams < 0 or (request.beams > 1 and not sampling.greedy):
+        raise BadPromptError("beams must be 0 or more, and more than 1 needs temperature 0.")
+    if 1 < request.beams > cache.branches:
+        raise BadPromptError(
+            f"{request.beams} beams were asked for; at most {cache.branches} are possible."
+        )
+    copies = model.copies_first and request.task == Task.COMPLETE
+    copied = _copies(request, show) if copies else []
+    wanted = request.candidates - len(copied)
+    if wanted < 1:
+        return Plan(copied, [], NOTHING.search, 0)
+    prompt = _prompt(request, model, cache.context)
+    longest = min(request.max_new_tokens, cache.context - len(prompt.ids))
+    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop))
+
+    def continuation(show: Callable[[str], None]) -> Continuation:
+        return Continuation(model.tokenizer.stream(), _ends(model), rules, show, prompt.lead)
+
+    usable = model.tokenizer.vocab_size
+    search: Search
+    if request.beams > 1:
+        root = continuation(lambda text: None)
+        search = Beams(root, request.beams, wanted, usable, longest)
+    else:
+        rows = min(wanted, max(1, cache.branches))
+        growing = [continuation(_numbered(show, len(copied) + row)) for row in range(rows)]
+        search = Sampled(
+            growing,
+            sampling,
+            usable,
+            seed=request.seed,
+            best_first=request.best_first,
+            mixer=_mixer(request, model, recall),
+        )
+    return Plan(copied, prompt.ids, search, len(prompt.ids) + longest)
+
+
+def _copies(request: Generate, show: Show) -> list[Candidate]:
+    """The copy from the same file."""
+    text = copying.predict(request.prefix, request.suffix)
+    if text is None:
+        return []
+    stopping = StoppingText(StopRules(2, request.max_lines, request.stop))
+    stopping.push(text)
+    if stopping.finish is None:
+        stopping.end(Finish.LINES)
+    show(0, stopping.text)
+    return [Candidate(stopping.text, "copy", str(stopping.finish), tokens=0)]
+
+
+def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
+    """It leaves room for the new tokens, up to half of the context."""
+    budget = max(context - request.max_new_tokens, context // 2)
+    return render(model.format, model.tokenizer, request, budget)
+
+
+def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) -> Mixer | None:
+    """For completions of a model that has weights for it."""
+    if model.trust is None or request.task != Task.COMPLETE:
+        return None
+    end = model.tokenizer.end_of_text if request.max_lines == 1 else None
+    return Mixer(recall(), model.trust, end)
+
+
+def _ends(model: LoadedModel) -> set[int]:
+    """A prompt's control token too can only mean that the model is through with the text."""
+    controls = map(model.tokenizer.control, model.format.controls)
+    return {model.tokenizer.end_of_text, *controls}
+
+
+def _numbered(show: Show, number: int) -> Callable[[str], None]:
+    return lambda text: show(number, text)

@@ -1,0 +1,32 @@
+"""Models that know one thing: CodeGen continues text, CodeT5+ describes the code it is given.
+
+CodeGen was trained on bare files: no tag line, an instruction is a comment. CodeT5+ (bimodal) reads
+the code in its encoder and writes its summary, so its whole prompt is the code.
+"""
+
+from __future__ import annotations
+
+from model_runtime.prompts.family import Family, Prompt
+from model_runtime.prompts.pieces import Tail, Text
+from model_runtime.prompts.tags import instructed
+from model_runtime.protocol import Generate, Task
+
+
+def complete(request: Generate) -> Prompt:
+    return Prompt((Tail(request.prefix),))
+
+
+def generate(request: Generate) -> Prompt:
+    return Prompt((Tail(instructed(request.prefix, request.instruction, request.language)),))
+
+
+def template(request: Generate) -> Prompt:
+    return Prompt((Text(request.prefix),))
+
+
+def summarize(request: Generate) -> Prompt:
+    return Prompt((Text(request.code),))
+
+
+CODEGEN = Family({Task.COMPLETE: complete, Task.GENERATE: generate, Task.TEMPLATE: template})
+CODET5P = Family({Task.DOCSTRING: summarize})

@@ -1,0 +1,1 @@
+"""Where the training text of codegeex-nano comes from and what may stay in it."""

@@ -1,0 +1,123 @@
+"""An engine on the tiny network, in the test's own thread, with a say before each step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tiny
+import torch
+from torch import Tensor
+
+from model_runtime.counters import Work
+from model_runtime.device import Device
+from model_runtime.engine import Engine
+from model_runtime.kv_cache import KVCache, Rows
+from model_runtime.protocol import Chunk, Failure, Generate, Result
+from model_runtime.scheduler import Job, Scheduler
+
+DEVICE = Device(torch.device("cpu"), torch.float32, 16, "a test")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Steps:
+    """The real network, with a say before each step: `before` gets the number of the step.
+
+    `shapes` has (rows, tokens a row) of every step, `change` may rewrite its logits.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+        self.before: Callable[[int], None] = lambda number: None
+        self.change: Callable[[Tensor], Tensor] = lambda logits: logits
+        self.shapes: list[tuple[int, int]] = []
+
+    def __call__(self, ids: Tensor, rows: Rows, start: int) -> Tensor:
+        self.shapes.append((ids.shape[0], ids.shape[1]))
+        self.before(len(self.shapes))
+        return self.change(self.network(ids, rows, start))
+
+    def step(self, ids: Tensor, positions: Tensor, rows: Rows, visible: int) -> Tensor:
+        self.shapes.append((ids.shape[0], 1))
+        self.before(len(self.shapes))
+        return self.change(self.network.step(ids, positions, rows, visible))
+
+
+class Bench:
+    """An engine in the test's own thread. `said` is all it emitted, in order."""
+
+    def __init__(self, folder: Path, **model: Any) -> None:
+        loaded = tiny.model(folder, **model)
+        self.steps = Steps(loaded.network)
+        self.clock = Clock()
+        self.said: list[tuple[int, Chunk | Result | Failure]] = []
+        self.work = Work()
+        self.scheduler = Scheduler(self._say, clock=self.clock)
+        spied: Any = dataclasses.replace(loaded, network=self.steps)
+        self.engine = Engine(spied, DEVICE, self.scheduler, self._say, self.work)
+
+    def _say(self, job: Job, message: Chunk | Result | Failure) -> None:
+        self.said.append((job.client, message))
+
+    def with_cache(self, slots: int, branches: int) -> None:
+        config = self.engine.model.config
+        self.engine.cache = KVCache(
+            layers=config.num_layers + 1,
+            heads=config.num_attention_heads,
+            head_dim=config.head_dim,
+            context=config.max_position_embeddings,
+            slots=slots,
+            branches=branches,
+            dtype=torch.float32,
+            device=torch.device("cpu"),
+        )
+
+    def submit(self, number: int, prefix: str = "def f(x):\n", **fields: Any) -> None:
+        fields = {"language": "Python", "max_new_tokens": 8, **fields}
+        self.scheduler.submit(1, Generate(number, prefix, **fields))
+
+    def serve(self) -> None:
+        while self.scheduler.waiting or self.engine.running:
+            self.engine.turn()
+
+    def answer(self, number: int) -> Result | Failure:
+        """The one answer there must be."""
+        (reply,) = [
+            message
+            for _, message in self.said
+            if message.id == number and not isinstance(message, Chunk)
+        ]
+        assert isinstance(reply, Result | Failure)
+        return reply
+
+    def result(self, number: int) -> Result:
+        reply = self.answer(number)
+        assert isinstance(reply, Result), reply
+        return reply
+
+    def ask(self, prefix: str = "def f(x):\n", **fields: Any) -> Result:
+        reply = self.reply(prefix, **fields)
+        assert isinstance(reply, Result), reply
+        return reply
+
+    def reply(self, prefix: str = "def f(x):\n", **fields: Any) -> Result | Failure:
+        number = len(self.said) + 1000
+        self.submit(number, prefix, **fields)
+        self.serve()
+        return self.answer(number)
+
+    def free_slots(self) -> int:
+        taken = []
+        while (slot := self.engine.cache.acquire([5])) is not None:
+            taken.append(slot)
+        for slot in taken:
+            slot.release()
+        return len(taken)
