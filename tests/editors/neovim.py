@@ -90,6 +90,9 @@ class Neovim:
         self.call("nvim_command", f"edit {path}")
         self.until(lambda: self.status().get("phase") == "ready")
 
+    def command(self, command: str) -> None:
+        self.call("nvim_command", command)
+
     def type(self, keys: str) -> None:
         self.call("nvim_input", keys)
 
