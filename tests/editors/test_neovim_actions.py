@@ -75,8 +75,8 @@ def test_explain_document_opens_one_beside(neovim: Neovim) -> None:
 
 def test_generate_writes_code_for_a_comment(neovim: Neovim, fake: FakeRuntime) -> None:
     neovim.type("o<CR>def again(a):<CR># double it<Esc>:CodeGeeX generate<CR>")
-    neovim.until(lambda: "return a + a" in neovim.text or print(neovim.messages()))
-    assert fake.requests[-1].task is Task.GENERATE
+    neovim.until(lambda: "return a + a" in neovim.text)
+    assert fake.requests[-1].task == Task.GENERATE
 
 
 def test_template_continues_with_one_of_the_users(
@@ -86,7 +86,7 @@ def test_template_continues_with_one_of_the_users(
     (user / "templates" / "twice.txt").write_text("Again:\n<INPUT:0>")
     neovim.command("CodeGeeX template twice")
     fake.wait(lambda fake: fake.requests)
-    assert fake.requests[-1].task is Task.TEMPLATE
+    assert fake.requests[-1].task == Task.TEMPLATE
 
 
 def test_a_refusal_is_told(neovim: Neovim) -> None:

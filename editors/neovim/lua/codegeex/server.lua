@@ -21,6 +21,8 @@ function M.ask(method, params, done)
   if not client then
     return
   end
+  -- The buffer's own number: for 0 Neovim 0.12.4 sends the request ahead of what was just typed.
+  local buffer = vim.api.nvim_get_current_buf()
   local _, id = client:request(method, params, function(failure, answer, context)
     running[context.request_id] = nil
     if failure then
@@ -28,7 +30,7 @@ function M.ask(method, params, done)
     else
       done(answer)
     end
-  end, 0)
+  end, buffer)
   if id then
     running[id] = client
   end
