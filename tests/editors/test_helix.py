@@ -70,3 +70,19 @@ def test_the_menu_offers_the_suggestion(helix: Terminal, fake: FakeRuntime) -> N
     helix.until("INS")
     helix.type("x = a", "C-x")
     helix.until("answer()")
+
+
+def test_an_action_at_the_cursor_is_about_the_block_around_it(
+    helix: Terminal, fake: FakeRuntime
+) -> None:
+    """Helix asks for actions on the one character under its cursor."""
+    fake.answer = lambda request: candidates("Return the double.")
+    helix.until("NOR")
+    fake.wait(lambda fake: fake.clients)
+    helix.type("o", "C-u", "def twice(a):", "Enter", "return 2 * a", "Escape")
+    helix.until("NOR")
+    helix.type("Space", "a")
+    helix.until("CodeGeeX: Write a docstring")
+    helix.type("docstring", "Enter")
+    helix.until('"""Return the double."""')
+    assert fake.requests[-1].code == "def twice(a):\n    return 2 * a"
