@@ -44,6 +44,7 @@ LSP_MODE_GHOST = """
 (say (substring-no-properties (shown)))
 (lsp-inline-completion-accept)
 (say (buffer-substring (line-beginning-position) (line-end-position)))
+(say (if (get-buffer "*Warnings*") "warned" "no warning"))
 (set-buffer-modified-p nil)
 """
 
@@ -105,7 +106,7 @@ def test_lsp_mode_shows_ghost_text_and_accepts_it(
 ) -> None:
     script = LSP_MODE.format(home=user, file=file) + LSP_MODE_GHOST
     said = emacs.run(unpacked, user, configuration("emacs") + script)
-    assert said == ["answer()", "x = answer()"]
+    assert said == ["answer()", "x = answer()", "no warning"]
 
 
 def test_eglot_offers_the_suggestion_in_its_menu(
