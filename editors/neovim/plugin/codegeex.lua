@@ -7,8 +7,7 @@ vim.api.nvim_create_user_command('CodeGeeX', function(given)
   if commands[name] then
     commands[name](given, words)
   else
-    local known = table.concat(vim.fn.sort(vim.tbl_keys(commands)), ', ')
-    vim.notify(('CodeGeeX: no command "%s"; there are %s'):format(name, known), vim.log.levels.ERROR)
+    vim.notify(('CodeGeeX: no command "%s"; see :help :CodeGeeX'):format(name), vim.log.levels.ERROR)
   end
 end, {
   nargs = '*',
