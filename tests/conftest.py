@@ -7,5 +7,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--all-editors", action="store_true", help="also test in Emacs and Helix, which are large"
+        "--all-editors",
+        action="store_true",
+        help="also test in Emacs, Helix and old versions of Neovim",
     )

@@ -27,6 +27,7 @@ EMACS = """\
 (lsp-register-client
  (make-lsp-client :new-connection (lsp-stdio-connection '({command} "serve"))
                   :activation-fn (lambda (&rest _) t)
+                  :notification-handlers (lsp-ht ("codegeex/status" #'ignore))
                   :server-id 'codegeex
                   :add-on? t))
 (setq lsp-inline-completion-idle-delay 0.1)

@@ -17,6 +17,9 @@ JSON_FILES = {"settings.json", "initializationOptions.json", "experimental.json"
 JSON_FILES |= {"clientSettings.json", "settings.schema.json", "installer.json"}
 FILES = {"template.json", "README.md", "workspaceFolderSettings.json", *JSON_FILES}
 
+# Its intention actions are this many classes, one an entry.
+INTENTIONS = 20
+
 # What LSP4IJ says of itself in initialize.
 CAPABILITIES = {
     "general": {"positionEncodings": ["utf-16"]},
@@ -29,7 +32,14 @@ CAPABILITIES = {
         },
     },
     "window": {"workDoneProgress": True, "showDocument": {"support": True}},
-    "workspace": {"applyEdit": True, "configuration": True},
+    "workspace": {
+        "applyEdit": True,
+        "configuration": True,
+        "workspaceEdit": {
+            "documentChanges": True,
+            "resourceOperations": ["create", "rename", "delete"],
+        },
+    },
 }
 
 

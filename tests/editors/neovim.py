@@ -23,6 +23,11 @@ PLUGIN = ROOT / "editors" / "neovim"
 SERVER = str(Path(sys.executable).parent / "codegeex-lsp")
 TIMEOUT_S = 20.0
 
+WITH_PLUGIN = f"""
+vim.opt.runtimepath:prepend('{PLUGIN}')
+require('codegeex').setup({{ cmd = {{ '{SERVER}', 'serve' }} }})
+"""
+
 GHOST = """
 local marks = vim.api.nvim_buf_get_extmarks(
   0, vim.api.nvim_create_namespace('nvim.lsp.inline_completion'), 0, -1, { details = true })
@@ -35,14 +40,14 @@ return table.concat(lines, '\\n')
 
 
 class Neovim:
-    """`unpacked` is what scripts/editors/fetch made; `home` becomes HOME and all XDG folders."""
+    """`unpacked` is what scripts/editors/fetch made; `home` becomes HOME and all XDG folders.
 
-    def __init__(self, unpacked: Path, home: Path, setup: str = "") -> None:
+    Without a `config` of its own, an init.lua, it has the plugin.
+    """
+
+    def __init__(self, unpacked: Path, home: Path, config: str = WITH_PLUGIN) -> None:
         init = home / "init.lua"
-        init.write_text(
-            f"vim.opt.runtimepath:prepend('{PLUGIN}')\n"
-            f"require('codegeex').setup({{ cmd = {{ '{SERVER}', 'serve' }}, {setup} }})\n"
-        )
+        init.write_text(config)
         usr = unpacked / "usr"
         folders = {f"XDG_{name}_HOME": str(home) for name in ("CONFIG", "STATE", "DATA", "CACHE")}
         places = {"HOME": str(home), "VIMRUNTIME": str(usr / "share/nvim/runtime"), **folders}
@@ -89,6 +94,9 @@ class Neovim:
         path.write_text(text)
         self.call("nvim_command", f"edit {path}")
         self.until(lambda: self.status().get("phase") == "ready")
+
+    def command(self, command: str) -> None:
+        self.call("nvim_command", command)
 
     def type(self, keys: str) -> None:
         self.call("nvim_input", keys)

@@ -30,6 +30,9 @@ LSP_MODE = """
 (defun ready ()
   (and (lsp-workspaces) (eq (lsp--workspace-status (car (lsp-workspaces))) 'initialized)))
 (with-timeout (30 (error "never initialized")) (while (not (ready)) (sit-for 0.1)))
+"""
+
+LSP_MODE_GHOST = """
 (goto-char (point-max))
 (insert "x = ")
 (defun shown ()
@@ -41,6 +44,7 @@ LSP_MODE = """
 (say (substring-no-properties (shown)))
 (lsp-inline-completion-accept)
 (say (buffer-substring (line-beginning-position) (line-end-position)))
+(say (if (get-buffer "*Warnings*") "warned" "no warning"))
 (set-buffer-modified-p nil)
 """
 
@@ -53,6 +57,9 @@ EGLOT = """
 (run-hooks 'post-command-hook)
 (with-timeout (30 (error "never connected"))
   (while (not (eglot-current-server)) (sit-for 0.1)))
+"""
+
+EGLOT_MENU = """
 (goto-char (point-max))
 (insert "x = ans")
 (eglot--signal-textDocument/didChange)
@@ -60,6 +67,29 @@ EGLOT = """
        (table (nth 2 found)))
   (say (mapconcat #'substring-no-properties (all-completions "ans" table) " ")))
 (set-buffer-modified-p nil)
+"""
+
+
+# In batch mode nobody waits for a key, so what the server sends has to be waited for.
+ACTION = """
+(goto-char (point-max))
+(defun chosen (actions)
+  (seq-find (lambda (it) (equal (action-title it) "CodeGeeX: Write a docstring")) actions))
+{perform}
+(with-timeout (20 (error "no docstring: %s" (buffer-string)))
+  (while (not (search-backward "Return the double." nil t)) (sit-for 0.1)))
+(say (buffer-substring (line-beginning-position) (line-end-position)))
+(set-buffer-modified-p nil)
+"""
+
+LSP_MODE_ACTION = """
+(defun action-title (it) (lsp:code-action-title it))
+(lsp-execute-code-action (chosen (lsp-code-actions-at-point)))
+"""
+
+EGLOT_ACTION = """
+(defun action-title (it) (plist-get it :title))
+(eglot-execute (eglot-current-server) (chosen (eglot-code-actions (point) (point))))
 """
 
 
@@ -74,14 +104,29 @@ def file(user: Path) -> Path:
 def test_lsp_mode_shows_ghost_text_and_accepts_it(
     unpacked: Path, fake: FakeRuntime, user: Path, file: Path
 ) -> None:
-    script = LSP_MODE.format(home=user, file=file)
+    script = LSP_MODE.format(home=user, file=file) + LSP_MODE_GHOST
     said = emacs.run(unpacked, user, configuration("emacs") + script)
-    assert said == ["answer()", "x = answer()"]
+    assert said == ["answer()", "x = answer()", "no warning"]
 
 
 def test_eglot_offers_the_suggestion_in_its_menu(
     unpacked: Path, fake: FakeRuntime, user: Path, file: Path
 ) -> None:
     fake.answer = lambda request: candidates("wer()")  # behind the "ans" that stands there
-    said = emacs.run(unpacked, user, configuration("eglot") + EGLOT.format(file=file))
+    said = emacs.run(unpacked, user, configuration("eglot") + EGLOT.format(file=file) + EGLOT_MENU)
     assert said == ["wer()"]
+
+
+@pytest.mark.parametrize(
+    ("client", "begin", "perform"),
+    [("emacs", LSP_MODE, LSP_MODE_ACTION), ("eglot", EGLOT, EGLOT_ACTION)],
+)
+def test_an_action_is_carried_out(
+    unpacked: Path, fake: FakeRuntime, user: Path, client: str, begin: str, perform: str
+) -> None:
+    fake.answer = lambda request: candidates("Return the double.")
+    file = user / "twice.py"
+    file.write_text("名前 = '😀'\n\n\ndef twice(a):\n    return 2 * a")
+    script = begin.format(home=user, file=file) + ACTION.format(perform=perform)
+    said = emacs.run(unpacked, user, configuration(client) + script)
+    assert said == ['    """Return the double."""']

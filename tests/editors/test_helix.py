@@ -54,7 +54,7 @@ def helix(
     config = user / "helix"
     config.mkdir()
     (config / "languages.toml").write_text(configuration("helix"))
-    (user / "some.py").write_text("# 😀\n")
+    (user / "some.py").write_text("# 😀\n\n\ndef twice(a):\n    return 2 * a\n")
     runtime = next((path for path in usr.rglob("runtime") if (path / "queries").exists()), usr)
     folders = f"HOME={user} XDG_CONFIG_HOME={user} XDG_CACHE_HOME={user} HELIX_RUNTIME={runtime}"
     kept = " ".join(f"{name}={os.environ[name]}" for name in os.environ if "CODEGEEX" in name)
@@ -70,3 +70,17 @@ def test_the_menu_offers_the_suggestion(helix: Terminal, fake: FakeRuntime) -> N
     helix.until("INS")
     helix.type("x = a", "C-x")
     helix.until("answer()")
+
+
+def test_an_action_at_the_cursor_is_about_the_block_around_it(
+    helix: Terminal, fake: FakeRuntime
+) -> None:
+    """Helix asks for actions on the one character under its cursor."""
+    fake.answer = lambda request: candidates("Return the double.")
+    helix.until("NOR")
+    fake.wait(lambda fake: fake.clients)
+    helix.type("ge", "Space", "a")
+    helix.until("CodeGeeX: Write a docstring")
+    helix.type("Enter")
+    helix.until('"""Return the double."""')
+    assert fake.requests[-1].code == "def twice(a):\n    return 2 * a"

@@ -94,11 +94,11 @@ def test_the_status_tells_phase_and_model(neovim: Neovim, user: Path) -> None:
     assert neovim.lua("return require('codegeex').statusline()") == "CodeGeeX"
 
 
-def test_an_unknown_command_names_those_there_are(neovim: Neovim, user: Path) -> None:
+def test_an_unknown_command_points_to_the_help(neovim: Neovim, user: Path) -> None:
     neovim.edit(user / "any.py")
     neovim.type(":CodeGeeX frobnicate<CR>")
     neovim.until(lambda: 'no command "frobnicate"' in neovim.messages())
-    assert "actions, ask" in neovim.messages()
+    assert ":help :CodeGeeX" in neovim.messages()
 
 
 def _next(neovim: Neovim) -> str:

@@ -1,7 +1,10 @@
 --- Keys, commands and a statusline text for the CodeGeeX language server.
 --- Whatever can be decided by the server is; this file only passes on what you press.
 
+local actions = require('codegeex.actions')
+local candidates = require('codegeex.candidates')
 local ghost = require('codegeex.ghost')
+local server = require('codegeex.server')
 
 local M = {}
 
@@ -19,6 +22,23 @@ local KEYS = {
   { '<M-\\>', 'ask', 'Ask for suggestions here' },
 }
 
+--- Keep what an action has come to for the statusline.
+local function follow_progress()
+  vim.api.nvim_create_autocmd('LspProgress', {
+    pattern = { 'begin', 'report', 'end' },
+    group = vim.api.nvim_create_augroup('codegeex.progress', {}),
+    callback = function(event)
+      local client = vim.lsp.get_client_by_id(event.data.client_id)
+      if client and client.name == 'codegeex' then
+        local value = event.data.params.value
+        local shown = { value.title, value.message }
+        vim.g.codegeex_progress = value.kind ~= 'end' and table.concat(shown, ', ') or nil
+        vim.cmd.redrawstatus()
+      end
+    end,
+  })
+end
+
 ---@param options? codegeex.Options
 function M.setup(options)
   options = options or {}
@@ -29,6 +49,7 @@ function M.setup(options)
   local settings = { codegeex = options.settings or vim.empty_dict() }
   vim.lsp.config('codegeex', { cmd = options.cmd, init_options = settings, settings = settings })
   vim.lsp.enable('codegeex')
+  follow_progress()
   if vim.lsp.inline_completion then
     vim.lsp.inline_completion.enable()
     if options.keys ~= false then
@@ -53,38 +74,32 @@ function M.statusline()
   if not state then
     return ''
   end
-  return state.phase == 'ready' and 'CodeGeeX' or ('CodeGeeX: ' .. state.phase)
-end
-
----@return vim.lsp.Client? the buffer's server, or nil after saying that there is none
-local function client()
-  local found = vim.lsp.get_clients({ name = 'codegeex', bufnr = 0 })[1]
-  if not found then
-    vim.notify('CodeGeeX is not running in this buffer; see :checkhealth vim.lsp', vim.log.levels.WARN)
+  if state.phase == 'ready' then
+    return vim.g.codegeex_progress or 'CodeGeeX'
   end
-  return found
+  return 'CodeGeeX: ' .. state.phase
 end
 
-local function actions(kinds)
-  vim.lsp.buf.code_action({ context = { only = kinds, diagnostics = {} } })
-end
-
---- What :CodeGeeX can do, by the name you type.
-M.commands = {
-  actions = function()
-    actions({ 'refactor.rewrite.codegeex', 'source.codegeex' })
+--- What :CodeGeeX can do, by the name you type. Each gets what |nvim_create_user_command()| hands over
+--- and the words behind its name.
+M.commands = vim.tbl_extend('error', actions, {
+  actions = function(given)
+    vim.lsp.buf.code_action({
+      context = { only = { 'refactor.rewrite.codegeex', 'source.codegeex' }, diagnostics = {} },
+      range = given.range > 0
+          and { start = { given.line1, 0 }, ['end'] = { given.line2, vim.v.maxcol } }
+        or nil,
+    })
   end,
+  candidates = candidates.open,
+  cancel = server.cancel,
   ask = function()
     ghost.ask()
   end,
   why = function()
-    local server = client()
-    if not server then
-      return
-    end
     local document = { textDocument = vim.lsp.util.make_text_document_params(0) }
-    server:request('codegeex/why', document, function(failure, answer)
-      vim.notify('CodeGeeX: ' .. (failure and failure.message or answer.message))
+    server.ask('codegeex/why', document, function(answer)
+      vim.notify('CodeGeeX: ' .. answer.message)
     end)
   end,
   status = function()
@@ -95,6 +110,6 @@ M.commands = {
   toggle = function()
     vim.lsp.inline_completion.enable(not vim.lsp.inline_completion.is_enabled())
   end,
-}
+})
 
 return M
