@@ -198,6 +198,4 @@ class Service:
         )
 
     def _fail(self, message: str) -> None:
-        self._say(
-            {"phase": "failed", "message": message, "files": 0, "chunks": 0, "left_out": {}}
-        )
+        self._say({"phase": "failed", "message": message, "files": 0, "chunks": 0, "left_out": {}})

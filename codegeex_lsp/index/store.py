@@ -36,9 +36,7 @@ CREATE INDEX chunks_of_file ON chunks (file);
 CREATE VIRTUAL TABLE words USING fts5(path, title, text, content='', tokenize='porter unicode61');
 """
 _ADD = "INSERT INTO words (rowid, path, title, text) VALUES (?, ?, ?, ?)"
-_TAKE_AWAY = (
-    "INSERT INTO words (words, rowid, path, title, text) VALUES ('delete', ?, ?, ?, ?)"
-)
+_TAKE_AWAY = "INSERT INTO words (words, rowid, path, title, text) VALUES ('delete', ?, ?, ?, ?)"
 _SEARCH = """
 SELECT files.path, chunks.first, chunks.last, chunks.title, chunks.text, found.score
 FROM (SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ?) AS found

@@ -12,8 +12,11 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _IDENTIFIER = re.compile(r"\w+")
 # Words that say nothing of what is looked for; each would be found in a great part of the chunks.
 _EMPTY = frozenset(
-    "a an and are as at be by for from if in into is it its of on or that the their this to was "
-    "when which with self".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be by for from if in into is it its of on or that the their this to "
+        "was when which with self",
+    )
 )
 LONGEST = 64
 # More words cost time and hardly change the order of what is found.

@@ -98,9 +98,7 @@ class Workspace:
         """Places for a sentence or names, best first. `under` is a file, or a folder."""
         return self._store.search(words.asked(question), limit, under=under, cancelled=cancelled)
 
-    def alike(
-        self, text: str, path: str, limit: int, cancelled: Callable[[], bool]
-    ) -> list[Place]:
+    def alike(self, text: str, path: str, limit: int, cancelled: Callable[[], bool]) -> list[Place]:
         """Places in files other than `path` that have to do with the code in `text`."""
         return self._store.search(words.asked(text), limit, without=path, cancelled=cancelled)
 
