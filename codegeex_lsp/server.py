@@ -93,6 +93,7 @@ def build() -> HardenedServer:
         server.feature(method, options)(_with_session(handler, session))
     for name in execute_command.COMMANDS:
         server.command(name)(execute_command.command(session, name))
+    server.command(search.COMMAND)(search.command(session))
     return server
 
 

@@ -73,14 +73,10 @@ class Session:
     def status(self) -> dict[str, Any]:
         """What codegeex/status says."""
         state = self.runtime.state
-        told: dict[str, Any] = {
-            "phase": state.phase.value,
-            "message": state.message,
-            "model": self._model(),
-        }
-        if self.retrieval.roots:
-            told["index"] = self.retrieval.state.plain()
-        return told
+        told = {"phase": state.phase.value, "message": state.message, "model": self._model()}
+        if not self.retrieval.roots:
+            return told
+        return {**told, "index": self.retrieval.state.plain()}
 
     def _model(self) -> str:
         welcome = self.runtime.welcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -41,6 +42,16 @@ async def handle(session: Session, params: SearchParams) -> dict[str, Any]:
         "places": [_place(session, place) for place in places],
         "indexing": session.retrieval.state.phase.value == "indexing",
     }
+
+
+def command(session: Session) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The same for clients that know commands only; its argument is the request's parameters."""
+
+    async def call(*arguments: Any) -> dict[str, Any]:
+        argument = arguments[0] if len(arguments) == 1 else None
+        return await handle(session, session.server.structured(argument, SearchParams, COMMAND))
+
+    return call
 
 
 def _place(session: Session, place: Place) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Chunk:
 
 
 def cut(text: str, language: Language | None) -> list[Chunk]:
-    """All lines with something in them, in order, each in one chunk."""
+    """All lines with a word in them, in order, each in one chunk."""
     lines = text.split("\n")
     braces = language is not None and language.block_style is BlockStyle.BRACES
     return list(_Cutter(lines, braces).between(0, len(lines), ""))
@@ -144,7 +144,8 @@ class _Cutter:
                 blank = (n for n in range(stop, begin + MOST_LINES // 2, -1) if self._blank(n))
                 stop = next(blank, stop)
             text = "\n".join(self._lines[begin:stop]).rstrip()
-            yield Chunk(begin, stop - 1, title or self._title(begin, holder), text)
+            if re.search(r"\w", text):  # not a mere "}"
+                yield Chunk(begin, stop - 1, title or self._title(begin, holder), text)
             begin = stop
 
     def _blank(self, line: int) -> bool:
