@@ -46,7 +46,7 @@ class IndexState:
     def plain(self) -> dict[str, Any]:
         """For codegeex/status."""
         told = asdict(self)
-        return {**told, "phase": self.phase.value, "leftOut": told.pop("left_out")}
+        return {"phase": self.phase.value, "leftOut": told.pop("left_out"), **told}
 
 
 class NoIndexError(Exception):

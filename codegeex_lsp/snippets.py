@@ -65,7 +65,7 @@ class Snippets:
         """For code that somebody asks for by `instruction`, or by the text at the cursor; () when
         none are found in time."""
         line = snapshot.lines[position.line][:LINE_CHARACTERS]
-        text = "\n".join((instruction, line, _around(snapshot, position)))
+        text = "\n".join((instruction, line, around(snapshot, position)))
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return self._snippets(await self._ask(text, snapshot.uri, MOST_SNIPPETS))
@@ -82,7 +82,7 @@ class Snippets:
         self, snapshot: Snapshot, position: Position, before: tuple[Snippet, ...]
     ) -> None:
         try:
-            places = await self._ask(_around(snapshot, position), snapshot.uri, MOST_SNIPPETS)
+            places = await self._ask(around(snapshot, position), snapshot.uri, MOST_SNIPPETS)
         except NoIndexError:
             return
         chosen = in_stable_order(before, self._snippets(places))
@@ -105,8 +105,8 @@ def in_stable_order(
     return (*kept, *(snippet for snippet in chosen if snippet not in kept))
 
 
-def _around(snapshot: Snapshot, position: Position) -> str:
-    """The cursor's surroundings without its own line, which is being written."""
+def around(snapshot: Snapshot, position: Position) -> str:
+    """What the index is asked: the cursor's surroundings without the line being written."""
     lines = snapshot.lines
     above = lines[max(0, position.line - ABOVE) : position.line]
     below = lines[position.line + 1 : position.line + 1 + BELOW]

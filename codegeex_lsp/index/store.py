@@ -11,6 +11,7 @@ or older database is made anew. For one thread; knows no folders and no ignore f
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ _SEARCH = """
 SELECT files.path, chunks.first, chunks.last, chunks.title, chunks.text, found.score
 FROM (SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ?) AS found
 JOIN chunks ON chunks.id = found.rowid JOIN files ON files.id = chunks.file
-WHERE substr(files.path, 1, length(?)) = ? AND files.path != ?
+WHERE substr(files.path || ?, 1, length(?)) = ? AND files.path != ?
 ORDER BY found.score, files.path, chunks.first LIMIT ?
 """
 
@@ -140,18 +141,19 @@ class Store:
         without: str = "",
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Place]:
-        """The best chunks with any of the words, in files whose path begins with `under`.
+        """The best chunks with any of the words, in the file or folder `under`, if any.
 
         Equal scores are ordered by path and line. Raises CancelledSearchError.
         """
         if not wanted:
             return []
+        inside = under.rstrip(os.sep) + os.sep if under else ""
         match = " OR ".join(f'"{word}"' for word in wanted)
         weights = (PATH_WEIGHT, TITLE_WEIGHT, TEXT_WEIGHT)
         self._database.set_progress_handler(cancelled, STEPS)
         try:
             rows = self._database.execute(
-                _SEARCH, (*weights, match, under, under, without, limit)
+                _SEARCH, (*weights, match, os.sep, inside, inside, without, limit)
             ).fetchall()
         except sqlite3.OperationalError as error:
             if cancelled():

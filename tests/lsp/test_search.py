@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from editor import INLINE, Editor
 from fake_runtime import FakeRuntime
-from wire import ROOT, Json, WireError
+from wire import ROOT, TIMEOUT_S, Json, WireError
 
 OPTIONS = {"completion": {"pause": "off"}}
 
@@ -68,11 +69,12 @@ def indexed(window: Editor) -> Json:
 
 
 def until(look: Callable[[], Any]) -> Any:
-    """What `look` finds, asked again and again; every search waits for the index's turn."""
-    for _ in range(500):
-        if found := look():
-            return found
-    raise AssertionError("it never came true")
+    """What `look` finds, asked again and again."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+    return found
 
 
 def test_a_sentence_finds_a_place(opened: Opened, project: Path) -> None:
