@@ -53,7 +53,7 @@ print(time.process_time(), peak)
 
 @dataclass(frozen=True)
 class Question:
-    """A sentence about the function `name` at `line` of the file `path`, counted from 0."""
+    """A sentence about the function at `line` of the file `path`, counted from 0."""
 
     text: str
     path: Path
