@@ -1,6 +1,7 @@
 """`scripts/bench`: all figures in one run, as Markdown.
 
-`scripts/bench quality FOLDER` measures how good completions are, which needs held-out text.
+`scripts/bench quality FOLDER` measures how good completions are, which needs held-out text, and
+`scripts/bench retrieval [FOLDER]` the workspace's index.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import completion, model, quality, server, turns
+from benchmarks import completion, model, quality, retrieval, server, turns
 
 
 def main() -> None:
     print(f"{datetime.date.today()}, {_machine()}")
     if sys.argv[1:2] == ["quality"]:
         quality.measure(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["retrieval"]:
+        retrieval.measure(sys.argv[2:])
         return
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CODEGEEX_RUNTIME_DIR"] = folder

@@ -23,7 +23,7 @@ from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.runtime_client import RuntimeClient, Unanswered
 from codegeex_lsp.settings import Pause, Settings
-from model_runtime.protocol import Activity, Candidate, Generate, Reason, Result
+from model_runtime.protocol import Activity, Candidate, Generate, Reason, Result, Snippet
 
 # An automatic request gets one line: of 56,065 lines of Python's standard library 99 % are at most
 # so many tokens long, and a weak model that turns in circles is stopped early.
@@ -73,12 +73,14 @@ class Completer:
         settings: Callable[[], Settings],
         is_current: Callable[[Snapshot], bool],
         clock: Callable[[], float] = time.monotonic,
+        snippets: Callable[[Snapshot, Position], tuple[Snippet, ...]] = lambda *_: (),
     ) -> None:
         self._counts = Counts()
         self._runtime = runtime
         self._settings = settings
         self._is_current = is_current
         self._clock = clock
+        self._snippets = snippets
         self._cache = SuggestionCache()
         self._pacing = Pacing()
         self._running: dict[str, asyncio.Task[Answer]] = {}
@@ -160,14 +162,23 @@ class Completer:
             pause = self._pacing.pause(self._clock(), invoked=invoked, context=context)
             if pause > 0:
                 await asyncio.sleep(pause)
-        answer = await self._ask(snapshot.uri, context, settings, invoked)
+        snippets = self._snippets(snapshot, position)
+        answer = await self._ask(snapshot.uri, context, snippets, settings, invoked)
         if answer.suggestions and not self._is_current(document):
             # What was found waits in the cache for the request that follows the edit.
             return Answer(reason=Reason.DOCUMENT_MOVED, origin="model")
         return answer
 
-    async def _ask(self, uri: str, context: Context, settings: Settings, invoked: bool) -> Answer:
-        request = _request(self._runtime.next_id(), uri, context, settings, invoked=invoked)
+    async def _ask(
+        self,
+        uri: str,
+        context: Context,
+        snippets: tuple[Snippet, ...],
+        settings: Settings,
+        invoked: bool,
+    ) -> Answer:
+        number = self._runtime.next_id()
+        request = _request(number, uri, context, snippets, settings, invoked=invoked)
         begin = self._clock()
         try:
             result = await self._runtime.generate(request)
@@ -197,7 +208,13 @@ def _answer(outcome: Outcome, origin: str) -> Answer:
 
 
 def _request(
-    number: int, uri: str, context: Context, settings: Settings, *, invoked: bool
+    number: int,
+    uri: str,
+    context: Context,
+    snippets: tuple[Snippet, ...],
+    settings: Settings,
+    *,
+    invoked: bool,
 ) -> Generate:
     """Automatic requests want one quick line; invoked ones may take a block and several tries."""
     completion = settings.completion
@@ -206,6 +223,7 @@ def _request(
         id=number,
         prefix=context.prefix,
         suffix=context.suffix,
+        snippets=snippets,
         language=context.language.name if context.language else "",
         path=uri.rpartition("/")[2],
         document=uri,

@@ -7,7 +7,7 @@ action: a handler hands in what to call it and how to plan it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -26,7 +26,7 @@ from codegeex_lsp.errors import (
 )
 from codegeex_lsp.languages import Language
 from codegeex_lsp.performer import Told
-from model_runtime.protocol import Reason, Task
+from model_runtime.protocol import Reason, Snippet, Task
 
 if TYPE_CHECKING:
     from codegeex_lsp.session import Session
@@ -51,13 +51,15 @@ class ActionParams:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """`plan` is called with the number of characters that the model can take at once."""
+    """`plan` is called with the number of characters that the model can take at once, `snippets`
+    for pieces of other files, where they are of use."""
 
     title: str
     task: Task
     snapshot: Snapshot
     language: Language | None
     plan: Callable[[int], Plan]
+    snippets: Callable[[], Awaitable[tuple[Snippet, ...]]] | None = None
 
 
 def opened(session: Session, uri: str) -> Snapshot:
@@ -146,6 +148,7 @@ async def _work(session: Session, errand: Errand, params: ActionParams) -> Deliv
                 errand.language.name if errand.language else "",
                 errand.snapshot.uri.rpartition("/")[2],
                 listener.hear,
+                await errand.snippets() if errand.snippets else (),
             )
         if params.apply:
             return await session.delivery.bring(outcome)

@@ -14,7 +14,7 @@ from typing import Any
 from codegeex_lsp.actions.plan import Outcome, Plan, Question, Refusal
 from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.runtime_client import Phase, RuntimeClient, Unanswered
-from model_runtime.protocol import Chunk, Generate, Priority, Result, Task
+from model_runtime.protocol import Chunk, Generate, Priority, Result, Snippet, Task
 
 # Weights of 13 billion parameters take minutes to read from a slow disk.
 LOADING_PATIENCE_S = 600.0
@@ -80,13 +80,18 @@ class Performer:
         return max(LEAST_CODE_CHARS, (tokens - FRAME_TOKENS) * CHARS_PER_TOKEN // CODE_SHARE)
 
     async def perform(
-        self, plan: Plan, language: str, path: str, tell: Callable[[Told], None]
+        self,
+        plan: Plan,
+        language: str,
+        path: str,
+        tell: Callable[[Told], None],
+        snippets: tuple[Snippet, ...] = (),
     ) -> Outcome:
         """Drive `plan` to its end. Raises Refusal; cancelling it cancels what the model does."""
         try:
             question = next(plan)
             while True:
-                question = plan.send(await self._answers(question, language, path, tell))
+                question = plan.send(await self._answers(question, language, path, tell, snippets))
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
@@ -94,7 +99,12 @@ class Performer:
             plan.close()
 
     async def _answers(
-        self, question: Question, language: str, path: str, tell: Callable[[Told], None]
+        self,
+        question: Question,
+        language: str,
+        path: str,
+        tell: Callable[[Told], None],
+        snippets: tuple[Snippet, ...],
     ) -> tuple[str, ...]:
         heard: list[str] = []
         enough = asyncio.Event()
@@ -107,7 +117,7 @@ class Performer:
             if question.enough is not None and question.enough("".join(heard)):
                 enough.set()
 
-        request = self._request(question, language, path)
+        request = self._request(question, language, path, snippets)
         try:
             result = await _or_enough(self._runtime.generate(request, hear), enough)
         except Unanswered as silence:
@@ -116,12 +126,15 @@ class Performer:
             return ("".join(heard),)
         return tuple(candidate.text for candidate in result.candidates)
 
-    def _request(self, question: Question, language: str, path: str) -> Generate:
+    def _request(
+        self, question: Question, language: str, path: str, snippets: tuple[Snippet, ...]
+    ) -> Generate:
         code = question.code or question.prefix
         return Generate(
             id=self._runtime.next_id(),
             prefix=question.prefix,
             suffix=question.suffix,
+            snippets=snippets,
             task=question.task,
             code=question.code,
             instruction=question.instruction,

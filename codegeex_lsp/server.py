@@ -21,6 +21,8 @@ from codegeex_lsp.handlers import (
     code_action_resolve,
     completion,
     did_change_configuration,
+    did_change_watched_files,
+    did_save,
     docstring,
     execute_command,
     explain,
@@ -29,6 +31,7 @@ from codegeex_lsp.handlers import (
     initialized,
     inline_completion,
     pull_model,
+    search,
     shutdown,
     template,
     translate,
@@ -42,6 +45,8 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     types.INITIALIZED: (initialized.handle, None),
     types.SHUTDOWN: (shutdown.handle, None),
     types.WORKSPACE_DID_CHANGE_CONFIGURATION: (did_change_configuration.handle, None),
+    types.WORKSPACE_DID_CHANGE_WATCHED_FILES: (did_change_watched_files.handle, None),
+    types.TEXT_DOCUMENT_DID_SAVE: (did_save.handle, types.SaveOptions(include_text=False)),
     # Without an options object pygls registers the handler but does not advertise it.
     types.TEXT_DOCUMENT_INLINE_COMPLETION: (
         inline_completion.handle,
@@ -58,6 +63,7 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     candidates.METHOD: (candidates.handle, None),
     why.METHOD: (why.handle, None),
     pull_model.METHOD: (pull_model.handle, None),
+    search.METHOD: (search.handle, None),
 }
 
 PARAMS_TYPES: dict[str, type[Any]] = {
@@ -69,6 +75,7 @@ PARAMS_TYPES: dict[str, type[Any]] = {
     candidates.METHOD: candidates.CandidatesParams,
     why.METHOD: why.WhyParams,
     pull_model.METHOD: pull_model.PullModelParams,
+    search.METHOD: search.SearchParams,
 }
 
 NOTEBOOKS = types.NotebookDocumentSyncOptions(
@@ -86,6 +93,7 @@ def build() -> HardenedServer:
         server.feature(method, options)(_with_session(handler, session))
     for name in execute_command.COMMANDS:
         server.command(name)(execute_command.command(session, name))
+    server.command(search.COMMAND)(search.command(session))
     return server
 
 

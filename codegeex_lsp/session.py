@@ -15,20 +15,24 @@ from typing import Any
 
 from lsprotocol import types
 
-from codegeex_lsp import notebooks
+from codegeex_lsp import notebooks, work_progress
 from codegeex_lsp.completer import Completer
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.delivery import Delivery
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.errors import ClientRefusedError
+from codegeex_lsp.index_client import IndexPhase, IndexState
 from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
 from codegeex_lsp.performer import Performer
 from codegeex_lsp.remembering import Remembering
+from codegeex_lsp.retrieval import Retrieval
 from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
 from codegeex_lsp.settings import Settings, load_trusted
 
 STATUS_METHOD = "codegeex/status"
 ACTIVITY_PAUSE_S = 1.0
+# An index that is there sooner needs no progress.
+INDEX_PAUSE_S = 1.0
 
 
 class Session:
@@ -40,13 +44,21 @@ class Session:
         self.settings = self.initial_settings
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
-        self.completer = Completer(self.runtime, lambda: self.settings, server.documents.is_current)
+        self.retrieval = Retrieval(lambda: self.settings, self._on_index)
+        self.completer = Completer(
+            self.runtime,
+            lambda: self.settings,
+            server.documents.is_current,
+            snippets=self.retrieval.snippets.near,
+        )
         self.remembering = Remembering(self.runtime.remember, self._may_remember)
         self.performer = Performer(self.runtime)
         self.delivery = Delivery(server)
         self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
         self._tokens = itertools.count(1)
         self._progress: asyncio.Task[None] | None = None
+        self._index_progress: asyncio.Task[None] | None = None
+        self._index_told = IndexPhase.OFF
         self._warned = ""
         self._activity: asyncio.TimerHandle | None = None
         server.on_document(self._on_document)
@@ -61,7 +73,10 @@ class Session:
     def status(self) -> dict[str, Any]:
         """What codegeex/status says."""
         state = self.runtime.state
-        return {"phase": state.phase.value, "message": state.message, "model": self._model()}
+        told = {"phase": state.phase.value, "message": state.message, "model": self._model()}
+        if not self.retrieval.roots:
+            return told
+        return {**told, "index": self.retrieval.state.plain()}
 
     def _model(self) -> str:
         welcome = self.runtime.welcome
@@ -82,6 +97,32 @@ class Session:
             # Every request tries again and fails the same way; once is enough to be told.
             self._warned = state.message
             self.warn(state.message)
+
+    def _on_index(self, state: IndexState) -> None:
+        """The status is told at each change of the phase; the counts go into the progress."""
+        if state.phase is self._index_told:
+            return
+        self._index_told = state.phase
+        self.server.protocol.notify(STATUS_METHOD, self.status())
+        if state.phase is IndexPhase.INDEXING and self._index_progress is None:
+            self._index_progress = asyncio.create_task(self._show_indexing())
+        elif state.phase is not IndexPhase.INDEXING and self._index_progress is not None:
+            self._index_progress.cancel()
+        if state.message and state.phase is not IndexPhase.OFF:
+            self.warn(state.message)
+
+    async def _show_indexing(self) -> None:
+        """The first time only, and until the user has had enough: then there is no index."""
+        title = "CodeGeeX: indexing the workspace"
+
+        def stop() -> None:
+            self._stopping = asyncio.create_task(self.retrieval.close())
+
+        await asyncio.sleep(INDEX_PAUSE_S)
+        async with work_progress.shown(self.server, title, None, stop) as tell:
+            while True:
+                tell(f"{self.retrieval.state.files:,} files", None)
+                await asyncio.sleep(INDEX_PAUSE_S)
 
     def _begin_progress(self) -> None:
         window = self.server.client_capabilities.window
@@ -138,10 +179,12 @@ class Session:
         if event.kind is DocumentEventKind.CLOSED:
             self.completer.closed(event.snapshot.uri)
             self.remembering.closed(event.snapshot.uri)
+            self.retrieval.closed(event.snapshot.uri)
             for work, uri in self.errands.items():
                 if uri == event.snapshot.uri:
                     work.cancel()
             return
         if event.kind is DocumentEventKind.CHANGED:
             self.completer.changed()
+        self.retrieval.document(event.snapshot)
         self.remembering.changed(event.snapshot)

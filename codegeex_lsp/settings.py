@@ -110,12 +110,30 @@ class ActionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexSettings:
+    enabled: bool = _setting(
+        True, "Index the workspace's code for search and for better suggestions."
+    )
+    max_files: int = _setting(20_000, "Most files in the index.", 1, 1_000_000)
+    max_file_size: int = _setting(
+        512 * 1024, "Largest file in the index, in bytes.", 1024, 16 * 1024 * 1024
+    )
+    max_size: int = _setting(
+        128 * 1024 * 1024,
+        "Most bytes of code in the index; its database is about twice as large.",
+        1024,
+        4 * 1024**3,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the editor's settings under `codegeex.` say."""
 
     enabled: bool = _setting(True, "Turn CodeGeeX on or off.")
     completion: CompletionSettings = CompletionSettings()
     actions: ActionSettings = ActionSettings()
+    index: IndexSettings = IndexSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +167,9 @@ class TrustedSettings:
 
 # --- reading ------------------------------------------------------------------------------------
 
-Group = TypeVar("Group", Settings, CompletionSettings, ActionSettings, TrustedSettings)
+Group = TypeVar(
+    "Group", Settings, CompletionSettings, ActionSettings, IndexSettings, TrustedSettings
+)
 
 # Deep enough for every name there is; a deeper value is left whole and found wrong.
 _DEPTH = 3

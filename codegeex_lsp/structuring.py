@@ -34,6 +34,7 @@ CAPABILITIES_READ: dict[str, frozenset[str] | None] = {
             "applyEdit",
             "configuration",
             "didChangeConfiguration",
+            "didChangeWatchedFiles",
             "executeCommand",
             "workspaceEdit",
             "workspaceFolders",

@@ -91,7 +91,7 @@ class Generation:
         """What the window's own texts say at the cursor."""
         request = self._request
         return self._memory.recall(
-            self.job.client, request.document, request.prefix, request.suffix
+            self.job.client, request.document, request.prefix, request.suffix, request.snippets
         )
 
     def piece(self, longest: int) -> Piece | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from model_runtime.mailbox import Letter, Mailbox
 from model_runtime.ngrams import Index
-from model_runtime.protocol import MAX_REMEMBERED_CHARS
+from model_runtime.protocol import MAX_REMEMBERED_CHARS, Snippet
 from model_runtime.recall import LineTokens, Recall, Vocabulary
 from model_runtime.tokenizer import Tokenizer
 
@@ -33,6 +33,7 @@ class Memory:
         self._max_tokens = max_tokens
         self._max_documents = max_documents
         self._indexes: dict[int, Index] = {}
+        self._quotes: tuple[tuple[Snippet, ...], Index] = (), Index.empty()
 
     def run(self, mailbox: Mailbox) -> None:
         """Take letters until the mailbox is closed."""
@@ -64,9 +65,31 @@ class Memory:
             "tokens": sum(index.size for index in indexes),
         }
 
-    def recall(self, client: int, document: str, prefix: str, suffix: str) -> Recall:
+    def recall(
+        self,
+        client: int,
+        document: str,
+        prefix: str,
+        suffix: str,
+        snippets: tuple[Snippet, ...] = (),
+    ) -> Recall:
         """For one request; what was remembered of its own document gives way to the request's."""
-        return Recall(self._lines, self._vocabulary, prefix, suffix, self.index(client), document)
+        return Recall(
+            self._lines,
+            self._vocabulary,
+            prefix,
+            suffix,
+            self.index(client),
+            document,
+            self._quoted(snippets),
+        )
+
+    def _quoted(self, snippets: tuple[Snippet, ...]) -> Index:
+        """The index of a request's snippets; the next request mostly brings the same ones."""
+        if snippets != self._quotes[0]:
+            texts = {f"{n} {one.path}": self._tokens(one.text) for n, one in enumerate(snippets)}
+            self._quotes = snippets, Index.of(texts)
+        return self._quotes[1]
 
     def _tokens(self, text: str) -> list[int]:
         """None for what isn't code a person wrote: binary, too long, or mostly in endless lines."""

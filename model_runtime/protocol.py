@@ -121,13 +121,23 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of another file; `path` is for a model to read, as "package/file.py"."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generate:
     """Ask for text. The runtime renders the prompt for its own model family.
 
-    `task` is one of Task, `code` what it is about, where it isn't about a cursor. `language` is the
-    display name ("Python", "C++"), empty when unknown. `document` names what the request belongs
-    to: a newer INTERACTIVE request of the same client and document replaces it; an empty name is
-    never replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
+    `task` is one of Task, `code` what it is about, where it isn't about a cursor. `snippets`
+    are pieces of other files that have to do with the place, best first; they stay the same
+    while one types, so that the KV cache keeps hitting. `language` is the display name
+    ("Python", "C++"), empty when unknown. `document` names what the request belongs to: a newer
+    INTERACTIVE request of the same client and document replaces it; an empty name is never
+    replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
     that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
     `best_first` the first of several candidates is the greedy one. More than one of `beams` search
     for the candidates that are likeliest as wholes; that needs temperature 0, and nothing is
@@ -138,6 +148,7 @@ class Generate:
     id: int
     prefix: str
     suffix: str = ""
+    snippets: tuple[Snippet, ...] = ()
     task: str = Task.COMPLETE
     code: str = ""
     instruction: str = ""
@@ -421,4 +432,6 @@ _ACCEPTED: dict[Any, tuple[type, ...]] = {
 }
 
 
-_HINTS = {kind: typing.get_type_hints(kind) for kind in (*_TYPES.values(), Candidate, Timing)}
+_HINTS = {
+    kind: typing.get_type_hints(kind) for kind in (*_TYPES.values(), Snippet, Candidate, Timing)
+}

@@ -114,7 +114,8 @@ class _Voice:
 
 
 class Recall:
-    """`here` holds the file before and behind the cursor, `elsewhere` the other documents."""
+    """`here` holds the file before and behind the cursor, `elsewhere` the other documents and
+    `quoted` the pieces of files that the request brought along."""
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class Recall:
         suffix: str,
         elsewhere: Index,
         document: str = "",
+        quoted: Index | None = None,
     ) -> None:
         begin = prefix.rfind("\n")
         begin = len(prefix[: max(0, begin)].rstrip("\n"))
@@ -137,6 +139,7 @@ class Recall:
         before, _ = self._split(lines.tokenizer.encode(self._line), whole)
         self._here = Index.of({"before": before, "behind": lines.encode(suffix)})
         self._elsewhere = elsewhere
+        self._quoted = quoted or Index.empty()
         self._document = document
         self._below = _first_line(suffix)
 
@@ -199,7 +202,12 @@ class Recall:
         begun += half
         here = self._here.places(context)
         elsewhere = self._elsewhere.places(context, leaving_out=self._document)
-        found = [(self._here, here, 1.0), (self._elsewhere, elsewhere, ELSEWHERE)]
+        quoted = self._quoted.places(context)
+        found = [
+            (self._here, here, 1.0),
+            (self._elsewhere, elsewhere, ELSEWHERE),
+            (self._quoted, quoted, ELSEWHERE),
+        ]
         if begun:
             agreeing = self.vocabulary.agreeing(begun)
             found = [(index, _agreeing(index, places, agreeing), w) for index, places, w in found]

@@ -34,6 +34,7 @@ def handle(session: Session, params: GenerateParams) -> Awaitable[dict[str, Any]
             snapshot,
             known,
             lambda limit: generate.plan(snapshot, start, end, known, instruction),
+            lambda: session.retrieval.snippets.asked(snapshot, end, instruction),
         ),
         params,
     )

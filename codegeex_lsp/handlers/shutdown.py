@@ -1,4 +1,4 @@
-"""shutdown: hang up on the runtime, which cancels whatever this window still asked for."""
+"""shutdown: end the index; hang up on the runtime, which cancels what this window asked for."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from codegeex_lsp.session import Session
 
 async def handle(session: Session, params: None) -> None:
     session.delivery.close()
+    await session.retrieval.close()
     await session.runtime.close()

@@ -9,7 +9,7 @@ documenting is made after it. The formats have no place for text after the curso
 from __future__ import annotations
 
 from model_runtime.prompts.family import Family, Prompt
-from model_runtime.prompts.pieces import Tail, Text
+from model_runtime.prompts.pieces import Aside, Tail, Text
 from model_runtime.prompts.tags import comment, comment_marks, instructed, tag_line
 from model_runtime.protocol import Generate, Task
 
@@ -45,13 +45,13 @@ QUOTES = '"""'
 
 
 def complete(request: Generate) -> Prompt:
-    return Prompt((Tail(request.prefix, tag_line(request.language)),))
+    return _continued(request, request.prefix)
 
 
 def generate(request: Generate) -> Prompt:
     """An instruction becomes the last comment before the cursor."""
     asked = instructed(request.prefix, request.instruction, request.language)
-    return Prompt((Tail(asked, tag_line(request.language)),))
+    return _continued(request, asked)
 
 
 def translate(request: Generate) -> Prompt:
@@ -91,6 +91,22 @@ def template(request: Generate) -> Prompt:
     """The user's text as it is, below a tag line unless it brings one."""
     tag = "" if "language:" in request.prefix.partition("\n")[0] else tag_line(request.language)
     return Prompt((Text(tag + request.prefix),))
+
+
+def _continued(request: Generate, text: str) -> Prompt:
+    """Pieces of other files stand above the text as comments, each below its path.
+
+    No published prompt of these models has more than one file; comments are what their training
+    texts hold in such a place.
+    """
+    tag = tag_line(request.language)
+    if not request.snippets:
+        return Prompt((Tail(text, tag),))
+    quoted = [
+        comment(request.language, f"{snippet.path}:\n{snippet.text}") + "\n"
+        for snippet in request.snippets
+    ]
+    return Prompt((Text(tag), Aside(tuple(quoted)), Tail(text)))
 
 
 def _signature(code: str) -> str:

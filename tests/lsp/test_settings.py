@@ -14,6 +14,7 @@ from codegeex_lsp import settings, settings_reference
 from codegeex_lsp.settings import (
     ActionSettings,
     CompletionSettings,
+    IndexSettings,
     Pause,
     Settings,
     TrustedSettings,
@@ -186,7 +187,8 @@ def test_without_a_name_the_file_is_the_users_and_may_be_missing(
 
 def test_the_schema_describes_every_setting() -> None:
     properties = settings_reference.schema()["properties"]
-    assert len(properties) == len(fields(CompletionSettings)) + len(fields(ActionSettings)) + 1
+    groups = (CompletionSettings, ActionSettings, IndexSettings)
+    assert len(properties) == sum(len(fields(group)) for group in groups) + 1
     assert json.loads(json.dumps(properties["codegeex.completion.maxLines"])) == {
         "type": "integer",
         "minimum": 0,

@@ -1,0 +1,11 @@
+"""textDocument/didSave: the index looks at the file, for clients that don't watch files for us."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from codegeex_lsp.session import Session
+
+
+def handle(session: Session, params: types.DidSaveTextDocumentParams) -> None:
+    session.retrieval.written([params.text_document.uri])

@@ -1,0 +1,16 @@
+"""The workspace's index: a process of its own that finds places in the workspace's files by words.
+
+    __main__.py    the process: starts at low priority, ends with its server
+    service.py     what it is asked on stdin, one thing at a time, and what it answers on stdout
+    workspace.py   keeps the store in step with the files and the open documents
+    files.py       which files belong to the index, within bounds
+    ignoring.py    .gitignore, .git/info/exclude, .codegeexignore
+    chunks.py      a file's text by definition
+    words.py       identifiers and sentences to words
+    store.py       SQLite's full text search (FTS5), which ranks by BM25
+    cache.py       where databases lie, and which are old
+
+A process and not a thread: Python code that works holds up the server's loop for up to 5 ms each
+time that it wakes, and what an index once took stays in a process's memory. The server's side is
+codegeex_lsp/index_client.py. Nothing here knows LSP or the runtime.
+"""

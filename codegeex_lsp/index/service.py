@@ -1,0 +1,201 @@
+"""The index as a process sees it: messages from the server in, answers and its state out.
+
+One JSON object a line each way. The first message is "begin". A thread reads; the main thread does
+one thing at a time and, while it walks, answers questions between two files. A cancelled question
+is dropped, or stopped in the middle. When the server's end closes, everything stops.
+
+    {"do": "begin", "roots": [...], "bounds": {...}}
+    {"do": "search", "id": 1, "question": "...", "limit": 10, "under": ""}
+    {"do": "alike", "id": 2, "text": "...", "path": "...", "limit": 3}
+    {"do": "cancel", "id": 1}
+    {"do": "opened", "path": "...", "text": "..."}      {"do": "closed", "path": "..."}
+    {"do": "changed", "paths": [...]}
+
+    {"id": 1, "places": [[path, first, last, title, text, score], ...]}      {"id": 2, "gone": true}
+    {"phase": "ready", "message": "", "files": 10, "chunks": 50, "left_out": {"ignored": 2}}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import IO, Any
+
+from codegeex_lsp.index import cache
+from codegeex_lsp.index.files import Bounds, LeftOut
+from codegeex_lsp.index.store import CancelledSearchError, NoSearchError, Store
+from codegeex_lsp.index.workspace import Workspace
+
+Message = dict[str, Any]
+
+QUESTIONS = ("search", "alike")
+# Editors tell of files that change, but not all of them do, and none tells of everything.
+WALK_AGAIN_S = 600.0
+STATE_EVERY_S = 0.5
+
+
+class Inbox:
+    """What came and was not looked at yet; filled by one thread, emptied by another."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Message] = deque()
+        self._cancelled: set[int] = set()
+        self._changed = threading.Condition()
+        self.ended = False
+
+    def fill(self, lines: IO[bytes]) -> None:
+        """Read to the end, which is the server's end as well."""
+        for line in lines:
+            message = json.loads(line)
+            with self._changed:
+                if message["do"] == "cancel":
+                    self._cancelled.add(message["id"])
+                else:
+                    self._waiting.append(message)
+                self._changed.notify()
+        with self._changed:
+            self.ended = True
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> Message | None:
+        """The oldest message; None at the end, or when none came in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self.ended, timeout_s)
+            return None if self.ended or not self._waiting else self._waiting.popleft()
+
+    def questions(self) -> list[Message]:
+        """Take the questions only; what changes the index stays in its order."""
+        with self._changed:
+            found = [message for message in self._waiting if message["do"] in QUESTIONS]
+            for message in found:
+                self._waiting.remove(message)
+            return found
+
+    def is_cancelled(self, number: int) -> bool:
+        return self.ended or number in self._cancelled
+
+
+class Service:
+    """Serves one server, from "begin" to the end of the inbox. `say` writes one message."""
+
+    def __init__(self, inbox: Inbox, say: Callable[[Message], None]) -> None:
+        self._inbox = inbox
+        self._say = say
+        self._told = 0.0
+        self._phase = "indexing"
+
+    def run(self) -> None:
+        """Until the inbox ends, or with a failed state when there can be no index."""
+        begin = self._inbox.take(timeout_s=60.0)
+        if begin is None:
+            return
+        self._bounds = Bounds(**begin["bounds"])
+        try:
+            directory = cache.folder(os.environ)
+            path, lock = cache.claim(directory, begin["roots"])
+            cache.tidy(directory)
+            with lock:
+                store = Store(path)
+                try:
+                    self._serve(Workspace(store, begin["roots"], self._bounds, self._alive))
+                finally:
+                    store.close()
+        except NoSearchError as error:
+            self._fail(str(error))
+        except (OSError, sqlite3.Error) as error:
+            self._fail(
+                f"The index of the workspace can't be kept in {cache.folder(os.environ)} "
+                f"({error}); make room there, or turn off codegeex.index.enabled."
+            )
+
+    # --- the workspace --------------------------------------------------------------------------
+
+    def _serve(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        walk_at = 0.0
+        while not self._inbox.ended:
+            if time.monotonic() >= walk_at:
+                self._walk()
+                walk_at = time.monotonic() + WALK_AGAIN_S
+            message = self._inbox.take(walk_at - time.monotonic())
+            if message is not None and self._handle(message):
+                walk_at = 0.0
+
+    def _walk(self) -> None:
+        self._phase = "indexing"
+        self._tell()
+        if self._workspace.walk():
+            self._phase = "ready"
+            self._tell()
+
+    def _handle(self, message: Message) -> bool:
+        """True when all files must be looked at."""
+        match message["do"]:
+            case "opened":
+                self._workspace.opened(message["path"], message["text"])
+            case "closed":
+                self._workspace.closed(message["path"])
+            case "changed":
+                return self._workspace.changed(message["paths"])
+            case _:
+                self._answer(message)
+        return False
+
+    def _alive(self) -> bool:
+        for question in self._inbox.questions():
+            self._answer(question)
+        if time.monotonic() - self._told > STATE_EVERY_S:
+            self._tell()
+        return not self._inbox.ended
+
+    # --- answering ------------------------------------------------------------------------------
+
+    def _answer(self, question: Message) -> None:
+        number = question["id"]
+
+        def cancelled() -> bool:
+            return self._inbox.is_cancelled(number)
+
+        try:
+            if cancelled():
+                raise CancelledSearchError
+            if question["do"] == "search":
+                places = self._workspace.search(
+                    question["question"], question["limit"], question["under"], cancelled
+                )
+            else:
+                places = self._workspace.alike(
+                    question["text"], question["path"], question["limit"], cancelled
+                )
+        except CancelledSearchError:
+            self._say({"id": number, "gone": True})
+        else:
+            self._say({"id": number, "places": [place.plain() for place in places]})
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        files, chunks = self._workspace.sizes
+        left_out = {str(why): count for why, count in self._workspace.left_out.items()}
+        message = ""
+        if LeftOut.TOO_MANY in left_out:
+            message = (
+                f"The workspace is larger than its index may be: {files} files are in it, the rest "
+                f"is left out; codegeex.index.maxFiles and codegeex.index.maxSize say how many."
+            )
+        self._say(
+            {
+                "phase": self._phase,
+                "message": message,
+                "files": files,
+                "chunks": chunks,
+                "left_out": left_out,
+            }
+        )
+
+    def _fail(self, message: str) -> None:
+        self._say({"phase": "failed", "message": message, "files": 0, "chunks": 0, "left_out": {}})

@@ -1,0 +1,197 @@
+"""The server's side of the index: starts its process, asks it, tells it what changes.
+
+Nothing here waits for the index to be built: what it knows so far is what it answers. When the
+process ends by itself its questions are answered with NoIndexError and the index is gone for this
+session. Knows no LSP. Called by session.py and retrieval.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from codegeex_lsp.index.places import Place
+
+COMMAND = (sys.executable, "-P", "-m", "codegeex_lsp.index")
+# One answer is a line; a hundred places of sixty lines fit many times.
+LONGEST_ANSWER = 32 * 1024 * 1024
+LEAVING_S = 2.0
+
+
+class IndexPhase(StrEnum):
+    OFF = "off"
+    INDEXING = "indexing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """`left_out` counts by reason what the walk passed over; `message` is a sentence or empty."""
+
+    phase: IndexPhase = IndexPhase.OFF
+    message: str = ""
+    files: int = 0
+    chunks: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """For codegeex/status."""
+        told = asdict(self)
+        return {"phase": self.phase.value, "leftOut": told.pop("left_out"), **told}
+
+
+class NoIndexError(Exception):
+    """There is nothing to ask. str() is one sentence for the user."""
+
+
+class IndexClient:
+    """One index of one workspace, or none."""
+
+    def __init__(self, on_state: Callable[[IndexState], None]) -> None:
+        self.state = IndexState()
+        self._on_state = on_state
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Future[list[Place]]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._unsent: list[bytes] = []  # said while the process was being started
+        self._life: asyncio.Task[None] | None = None
+
+    # --- its life -------------------------------------------------------------------------------
+
+    def start(self, roots: Sequence[str], bounds: Mapping[str, int]) -> None:
+        """Once; never waits."""
+        if self._life is None:
+            self._send(do="begin", roots=list(roots), bounds=dict(bounds))
+            self._life = asyncio.create_task(self._live())
+            self._become(IndexState(IndexPhase.INDEXING))
+
+    async def close(self) -> None:
+        """End the process; it leaves when its input does, at the latest after LEAVING_S."""
+        if self._life is None:
+            return
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVING_S):
+                    await self._process.wait()
+        self._life.cancel()
+        await asyncio.wait([self._life])
+        self._life = None
+        self._become(IndexState())
+
+    async def _live(self) -> None:
+        try:
+            await self._serve()
+        except OSError as error:
+            self._lost(f"The index of the workspace could not be started: {error.strerror}.")
+        else:
+            self._lost("The index of the workspace ended; restart the editor to have it again.")
+        finally:
+            self._give_up()
+
+    async def _serve(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=LONGEST_ANSWER,
+            # Not the editor's folder, which may be the workspace: nothing in it is to be run.
+            cwd=Path(sys.prefix),
+        )
+        try:
+            assert process.stdin is not None  # noqa: S101 - they are pipes
+            assert process.stdout is not None  # noqa: S101
+            self._process = process
+            process.stdin.writelines(self._unsent)
+            self._unsent.clear()
+            async for line in process.stdout:
+                self._take(json.loads(line))
+        finally:
+            self._process = None
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "phase" in message:
+            self._become(IndexState(**{**message, "phase": IndexPhase(message["phase"])}))
+            return
+        future = self._pending.get(message["id"])
+        if future is not None and not future.done():
+            future.set_result([Place(*plain) for plain in message.get("places", ())])
+
+    def _lost(self, sentence: str) -> None:
+        if self.state.phase is not IndexPhase.FAILED:
+            self._become(IndexState(IndexPhase.FAILED, sentence))
+
+    def _give_up(self) -> None:
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(NoIndexError(self.state.message))
+
+    def _become(self, state: IndexState) -> None:
+        if state != self.state:
+            self.state = state
+            self._on_state(state)
+
+    # --- asking and telling ---------------------------------------------------------------------
+
+    async def search(self, question: str, limit: int, under: str = "") -> list[Place]:
+        """Places for a sentence or names, best first. `under` is a file's or a folder's path.
+
+        Raises NoIndexError; cancelling the await cancels the search.
+        """
+        return await self._ask(do="search", question=question, limit=limit, under=under)
+
+    async def alike(self, text: str, path: str, limit: int) -> list[Place]:
+        """Places in files other than `path` that have to do with the code in `text`.
+
+        As search().
+        """
+        return await self._ask(do="alike", text=text, path=path, limit=limit)
+
+    def opened(self, path: str, text: str) -> None:
+        """A document as it is in the editor."""
+        self._send(do="opened", path=path, text=text)
+
+    def closed(self, path: str) -> None:
+        self._send(do="closed", path=path)
+
+    def changed(self, paths: Sequence[str]) -> None:
+        """Files were written, moved or deleted by somebody."""
+        self._send(do="changed", paths=list(paths))
+
+    async def _ask(self, **message: Any) -> list[Place]:
+        if self.state.phase in (IndexPhase.OFF, IndexPhase.FAILED):
+            raise NoIndexError(self.state.message or "There is no index of this workspace.")
+        number = next(self._ids)
+        future: asyncio.Future[list[Place]] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        self._send(id=number, **message)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._send(do="cancel", id=number)
+            raise
+        finally:
+            del self._pending[number]
+
+    def _send(self, **message: Any) -> None:
+        """Dropped when there is no index, or none any more."""
+        line = json.dumps(message).encode() + b"\n"
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(line)
+        elif self.state.phase is not IndexPhase.FAILED and (
+            self._life is not None or message["do"] == "begin"
+        ):
+            self._unsent.append(line)

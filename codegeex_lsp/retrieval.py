@@ -1,0 +1,108 @@
+"""What the workspace knows beside the open document: search, and snippets for the model.
+
+Joins the index's process with the documents and settings of this window. The index starts with the
+first document that is opened, or the first search. Knows no LSP types. session.py owns it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from codegeex_lsp import file_uris
+from codegeex_lsp.documents import Snapshot
+from codegeex_lsp.index.places import Place
+from codegeex_lsp.index_client import IndexClient, IndexState, NoIndexError
+from codegeex_lsp.remembering import Remembering
+from codegeex_lsp.settings import IndexSettings, Settings
+from codegeex_lsp.snippets import Snippets
+from model_runtime.protocol import Forget, Remember
+
+NO_FOLDER = "No folder is open, so there is nothing to search; open the project's folder."
+OFF = 'The index of the workspace is turned off; set "codegeex.index.enabled" to true.'
+
+
+class Retrieval:
+    """`roots` are the workspace's folders, set once by initialize."""
+
+    def __init__(
+        self, settings: Callable[[], Settings], on_state: Callable[[IndexState], None]
+    ) -> None:
+        self.roots: tuple[str, ...] = ()
+        self._settings = settings
+        self._index = IndexClient(on_state)
+        self._texts = Remembering(self._tell, lambda _: True, forgotten_after_s=0.0)
+        self.snippets = Snippets(self._alike, self.shown)
+
+    @property
+    def state(self) -> IndexState:
+        return self._index.state
+
+    @property
+    def can_start(self) -> bool:
+        settings = self._settings()
+        return bool(self.roots) and settings.enabled and settings.index.enabled
+
+    def start(self) -> None:
+        """Once; never waits. Without a folder, or turned off, nothing starts."""
+        if self.can_start:
+            self._index.start(self.roots, _bounds(self._settings().index))
+
+    async def close(self) -> None:
+        """End the index's process."""
+        await self._index.close()
+
+    def shown(self, path: str) -> str:
+        """The path as people and models should read it: inside its folder, with slashes."""
+        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
+        return path if root is None else os.path.relpath(path, root).replace(os.sep, "/")
+
+    async def search(self, question: str, limit: int, under: str) -> list[Place]:
+        """Places for a sentence or names. `under` is a path or URI, relative to the first folder.
+
+        Raises NoIndexError with a sentence.
+        """
+        if not self.can_start:
+            raise NoIndexError(OFF if self.roots else NO_FOLDER)
+        self.start()
+        return await self._index.search(question, limit, self._whole(under))
+
+    def _whole(self, path: str) -> str:
+        path = file_uris.to_path(path) or path
+        return os.path.normpath(os.path.join(self.roots[0], path)) if path else ""
+
+    # --- what happens to files ------------------------------------------------------------------
+
+    def document(self, snapshot: Snapshot) -> None:
+        """It was opened or edited."""
+        if self.can_start:
+            self.start()
+            self._texts.changed(snapshot)
+
+    def closed(self, uri: str) -> None:
+        self.snippets.forget(uri)
+        self._texts.closed(uri)
+
+    def written(self, uris: Sequence[str]) -> None:
+        """Files were written, moved or deleted."""
+        self._index.changed([path for uri in uris if (path := file_uris.to_path(uri))])
+
+    async def _alike(self, text: str, uri: str, limit: int) -> list[Place]:
+        return await self._index.alike(text, file_uris.to_path(uri) or "", limit)
+
+    def _tell(self, message: Remember | Forget) -> None:
+        path = file_uris.to_path(message.document)
+        if path is None:
+            return
+        if isinstance(message, Remember):
+            self._index.opened(path, message.text)
+        else:
+            self._index.closed(path)
+
+
+def _bounds(settings: IndexSettings) -> dict[str, int]:
+    return {
+        "files": settings.max_files,
+        "file_bytes": settings.max_file_size,
+        "bytes": settings.max_size,
+    }

@@ -1,0 +1,181 @@
+"""The store in step with the files, whatever happens to them."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codegeex_lsp.index import store as stores
+from codegeex_lsp.index.files import Bounds, LeftOut
+from codegeex_lsp.index.store import CancelledSearchError, Store
+from codegeex_lsp.index.workspace import Workspace
+
+
+def never() -> bool:
+    return False
+
+
+def workspace(root: Path, path: Path | str = ":memory:", **bounds: int) -> Workspace:
+    return Workspace(Store(path), [str(root)], Bounds(**bounds))
+
+
+def built(root: Path, **bounds: int) -> Workspace:
+    made = workspace(root, **bounds)
+    assert made.walk()
+    return made
+
+
+def found(one: Workspace, question: str, limit: int = 10, under: str = "") -> list[str]:
+    return [Path(place.path).name for place in one.search(question, limit, under, never)]
+
+
+def holds(one: Workspace) -> list[Any]:
+    """All that can be found, with scores: what a store knows of its files."""
+    words = "alpha beta gamma delta common def return"
+    places = one.search(words, 1000, "", never)
+    return [(p.path, p.first, p.last, p.title, p.text, round(p.score, 9)) for p in places]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "alpha.py").write_text("def alpha(common):\n    return common\n")
+    (folder / "beta.py").write_text("class Beta:\n    def gamma(self):\n        return 'delta'\n")
+    (folder / "sub" / "gamma.py").write_text("def gammaDelta():\n    return alpha(1)\n")
+    return folder
+
+
+def test_a_name_finds_its_definition_first(root: Path) -> None:
+    assert found(built(root), "alpha") == ["alpha.py", "gamma.py"]
+    assert found(built(root), "gamma delta")[0] == "gamma.py"
+
+
+def test_a_search_in_one_folder_or_file(root: Path) -> None:
+    one = built(root)
+    assert found(one, "alpha", under=str(root / "sub")) == ["gamma.py"]
+    assert found(one, "alpha", under=str(root / "alpha.py")) == ["alpha.py"]
+    assert found(one, "alpha", under=str(root / "su")) == []
+
+
+def test_a_question_may_hold_anything(root: Path) -> None:
+    one = built(root)
+    for question in ('"alpha', "alpha*", "NEAR(alpha beta)", "path:alpha", "a' OR 1=1 --", "\0"):
+        found(one, question)
+    assert found(one, '"alpha" AND (')[0] == "alpha.py"
+
+
+def test_equal_scores_are_ordered_by_path(root: Path) -> None:
+    for name in ("c", "a", "b"):
+        (root / f"{name}.py").write_text("def same():\n    pass\n")
+    assert found(built(root), "same") == ["a.py", "b.py", "c.py"]
+
+
+def test_code_alike_is_found_in_other_files_only(root: Path) -> None:
+    places = built(root).alike("alpha(common)", str(root / "alpha.py"), 5, never)
+    assert [Path(place.path).name for place in places] == ["gamma.py"]
+
+
+def test_a_cancelled_search_stops(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "STEPS", 1)
+    one = built(root)
+    with pytest.raises(CancelledSearchError):
+        one.search("alpha", 5, "", lambda: True)
+    assert found(one, "alpha")
+
+
+def test_updates_lead_where_a_fresh_build_does(root: Path) -> None:
+    """Files are written, moved and deleted at random, singly and by folder."""
+    chosen = random.Random(3)
+    one = built(root)
+    names = ["alpha", "beta", "gamma", "delta", "common"]
+    for step in range(40):
+        path = root / chosen.choice(["", "sub", "new"]) / f"{chosen.choice(names)}.py"
+        told = [path]
+        match chosen.choice(["write", "write", "delete", "move", "folder"]):
+            case "write":
+                path.parent.mkdir(exist_ok=True)
+                body = " + ".join(chosen.choices(names, k=3))
+                path.write_text(f"def {chosen.choice(names)}_{step}():\n    return {body}\n")
+            case "delete":
+                path.unlink(missing_ok=True)
+            case "move" if path.exists():
+                told.append(path.with_name(f"moved{step}.py"))
+                path.rename(told[1])
+            case _:
+                told = [root / "new"]
+                shutil.rmtree(root / "new", ignore_errors=True)
+        if one.changed([str(name) for name in told]):
+            one.walk()
+    assert holds(one) == holds(built(root))
+
+
+def test_a_walk_finds_what_nobody_told(root: Path, tmp_path: Path) -> None:
+    one = workspace(root, tmp_path / "index.db")
+    one.walk()
+    (root / "alpha.py").write_text("def alpha_two():\n    return 2\n")
+    (root / "beta.py").unlink()
+    again = workspace(root, tmp_path / "index.db")
+    again.walk()
+    assert holds(again) == holds(built(root))
+
+
+def test_an_ignore_file_that_changes_needs_a_walk(root: Path) -> None:
+    one = built(root)
+    (root / ".gitignore").write_text("sub/")
+    assert one.changed([str(root / ".gitignore")])
+    one.walk()
+    assert found(one, "alpha") == ["alpha.py"]
+
+
+def test_an_open_document_counts_as_it_is_in_the_editor(root: Path) -> None:
+    one = built(root)
+    one.opened(str(root / "alpha.py"), "def omega():\n    pass\n")
+    assert found(one, "omega") == ["alpha.py"]
+    one.walk()
+    assert found(one, "omega") == ["alpha.py"]
+    one.closed(str(root / "alpha.py"))
+    assert holds(one) == holds(built(root))
+
+
+def test_an_open_document_that_is_ignored_or_outside_stays_out(root: Path, tmp_path: Path) -> None:
+    (root / ".gitignore").write_text("alpha.py")
+    (tmp_path / "outside.py").write_text("")
+    one = built(root)
+    one.opened(str(root / "alpha.py"), "def omega():\n    pass\n")
+    one.opened(str(tmp_path / "outside.py"), "def omega():\n    pass\n")
+    assert found(one, "omega") == []
+
+
+def test_a_file_that_becomes_a_secret_goes(root: Path) -> None:
+    one = built(root)
+    (root / "alpha.py").write_text("alpha = '''-----BEGIN PRIVATE KEY-----'''\n")
+    one.changed([str(root / "alpha.py")])
+    assert "alpha.py" not in found(one, "alpha")
+
+
+def test_bounds_hold(root: Path) -> None:
+    one = built(root, files=2)
+    assert one.sizes[0] == 2
+    assert one.left_out[LeftOut.TOO_MANY]
+    (root / "new.py").write_text("def new():\n    pass\n")
+    one.changed([str(root / "new.py")])
+    assert one.sizes[0] == 2
+
+
+def test_a_damaged_or_older_database_is_made_anew(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    path.write_bytes(b"this is no database" * 1000)
+    one = workspace(root, path)
+    one.walk()
+    assert found(one, "alpha")
+
+
+def test_a_python_without_fts5_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "has_fts5", lambda: False)
+    with pytest.raises(stores.NoSearchError, match="FTS5"):
+        Store(":memory:")

@@ -1,0 +1,315 @@
+"""codegeex/search and snippets through the real server, index process and all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from editor import INLINE, Editor
+from fake_runtime import FakeRuntime
+from wire import ROOT, TIMEOUT_S, Json, WireError
+
+OPTIONS = {"completion": {"pause": "off"}}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib" / "reader.py").write_text(
+        "import os\n\n\nclass Reader:\n    def read_header(self, stream):\n"
+        '        """The first bytes."""\n        return stream.read(4)\n'
+    )
+    (folder / "app.py").write_text("from lib.reader import Reader\n\n")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+Opened = Callable[..., Editor]
+
+
+@pytest.fixture
+def opened(fake: FakeRuntime, editors: Callable[..., Editor], project: Path, cache: Path) -> Opened:
+    """A window of the project."""
+
+    def begin(options: Any = None, **capabilities: Any) -> Editor:
+        window = editors()
+        window.initialize({**INLINE, **capabilities}, options or OPTIONS, rootUri=project.as_uri())
+        window.ready()
+        return window
+
+    return begin
+
+
+def search(window: Editor, query: str, **more: Any) -> list[Json]:
+    places: list[Json] = window.call("codegeex/search", {"query": query, **more})["places"]
+    return places
+
+
+def indexed(window: Editor) -> Json:
+    """Start the index and wait for it; answers the status."""
+    window.call("codegeex/search", {"query": "anything"})
+    status: Json = window.wait_notification(
+        "codegeex/status", lambda it: it["index"]["phase"] == "ready"
+    )
+    return status
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What `look` finds, asked again and again."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+    return found
+
+
+def test_a_sentence_finds_a_place(opened: Opened, project: Path) -> None:
+    window = opened()
+    status = indexed(window)
+    assert (status["index"]["files"], status["index"]["leftOut"]) == (2, {})
+    place = search(window, "read the header of a stream", limit=3)[0]
+    assert place["uri"] == (project / "lib" / "reader.py").as_uri()
+    assert place["path"] == "lib/reader.py"
+    assert place["range"] == {
+        "start": {"line": 4, "character": 0},
+        "end": {"line": 7, "character": 0},
+    }
+    assert place["title"] == "class Reader: def read_header(self, stream):"
+    assert place["snippet"].startswith("    def read_header")
+    assert place["score"] > 0
+
+
+def test_a_search_in_a_folder_and_as_a_command(opened: Opened, project: Path) -> None:
+    window = opened()
+    indexed(window)
+    assert {place["path"] for place in search(window, "reader")} == {"app.py", "lib/reader.py"}
+    for path in ("lib", "lib/reader.py", (project / "lib").as_uri()):
+        assert {it["path"] for it in search(window, "reader", path=path)} == {"lib/reader.py"}
+    arguments = [{"query": "read_header", "limit": 1}]
+    done = window.call(
+        "workspace/executeCommand", {"command": "codegeex.search", "arguments": arguments}
+    )
+    assert done["places"][0]["path"] == "lib/reader.py"
+
+
+@pytest.mark.parametrize(
+    ("params", "word"),
+    [
+        ({"query": "   "}, "no words"),
+        ({"query": "+-*"}, "no words"),
+        ({"query": "a", "limit": 0}, "limit"),
+        ({"query": "a", "limit": 1000}, "limit"),
+        ({"query": 7}, "query"),
+        ({}, "query"),
+    ],
+)
+def test_a_bad_query(lasting_editor: Editor, params: Json, word: str) -> None:
+    with pytest.raises(WireError, match=word) as error:
+        lasting_editor.call("codegeex/search", params)
+    assert error.value.code == -32602
+
+
+def test_without_a_folder_or_turned_off(lasting_editor: Editor, opened: Opened) -> None:
+    with pytest.raises(WireError, match="No folder is open"):
+        search(lasting_editor, "anything")
+    window = opened({"index": {"enabled": False}})
+    with pytest.raises(WireError, match=r"codegeex\.index\.enabled"):
+        search(window, "anything")
+
+
+def test_changed_files_are_found(opened: Opened, project: Path) -> None:
+    window = opened()
+    indexed(window)
+    path = project / "lib" / "writer.py"
+    path.write_text("def write_footer():\n    pass\n")
+    event = {"uri": path.as_uri(), "type": 1}
+    window.notify("workspace/didChangeWatchedFiles", {"changes": [event]})
+    assert until(lambda: search(window, "write_footer"))[0]["path"] == "lib/writer.py"
+    path.unlink()
+    window.notify("workspace/didChangeWatchedFiles", {"changes": [{**event, "type": 3}]})
+    until(lambda: not search(window, "write_footer"))
+
+
+def test_the_client_is_asked_to_watch(opened: Opened) -> None:
+    able = {"didChangeWatchedFiles": {"dynamicRegistration": True}}
+    window = opened(workspace=able)
+    asked = window.wait_notification("client/registerCapability")["registrations"][0]
+    assert asked["method"] == "workspace/didChangeWatchedFiles"
+    patterns = [watcher["globPattern"] for watcher in asked["registerOptions"]["watchers"]]
+    assert "py," in patterns[0]
+
+
+def test_an_open_document_is_found_as_it_is_in_the_editor(opened: Opened, project: Path) -> None:
+    window = opened()
+    indexed(window)
+    uri = (project / "app.py").as_uri()
+    window.open(uri, "def unsaved_thing():\n    pass\n")
+    assert until(lambda: search(window, "unsaved_thing"))[0]["uri"] == uri
+    window.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+    until(lambda: not search(window, "unsaved_thing"))
+
+
+def test_snippets_of_other_files_come_with_a_completion_and_stay(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    indexed(window)
+    (project / "lib" / "other.py").write_text("def header_of(stream):\n    return stream\n")
+    uri = (project / "app.py").as_uri()
+    text = "from lib.reader import Reader\nheader = Reader().read_header(stream)\n"
+    window.open(uri, text)
+
+    def ask(column: int) -> None:
+        place = {"textDocument": {"uri": uri}, "position": {"line": 2, "character": column}}
+        window.call("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 2}})
+
+    version = 2
+    change = {"range": {"start": {"line": 2, "character": 0}, "end": {"line": 2, "character": 0}}}
+    for _ in range(100):
+        window.change(uri, version, {**change, "text": "z"})
+        ask(version - 1)
+        version += 1
+        if fake.requests[-1].snippets:
+            break
+    chosen = fake.requests[-1].snippets
+    assert [(one.path, one.text[:9]) for one in chosen if "read_header" in one.text] == [
+        ("lib/reader.py", "    def r")
+    ]
+    assert all(one.path != "app.py" for one in chosen)
+    event = {"uri": (project / "lib" / "other.py").as_uri(), "type": 1}
+    window.notify("workspace/didChangeWatchedFiles", {"changes": [event]})
+    until(lambda: search(window, "header_of"))
+    for _ in range(3):
+        window.change(uri, version, {**change, "text": "z"})
+        ask(version - 1)
+        version += 1
+    assert fake.requests[-1].snippets == chosen
+
+
+def test_the_index_ends_with_the_server(opened: Opened) -> None:
+    window = opened()
+    indexed(window)
+    children = psutil.Process(window.process.pid).children()
+    assert len(children) == 1
+    assert window.shutdown() == 0
+    assert not children[0].is_running()
+
+
+def test_the_index_ends_when_the_server_is_killed(opened: Opened) -> None:
+    window = opened()
+    indexed(window)
+    [child] = psutil.Process(window.process.pid).children()
+    window.kill()
+    child.wait(20)
+
+
+def test_nothing_is_written_outside_the_cache(opened: Opened, project: Path, cache: Path) -> None:
+    before = sorted(project.rglob("*"))
+    window = opened()
+    indexed(window)
+    opened_files = {
+        Path(file.path)
+        for child in psutil.Process(window.process.pid).children()
+        for file in child.open_files()
+        if "r" not in file.mode.replace("r+", "+")
+    }
+    assert opened_files
+    assert all(path.is_relative_to(cache) for path in opened_files)
+    assert window.shutdown() == 0
+    assert sorted(project.rglob("*")) == before
+
+
+def test_a_cache_that_cannot_be_written_is_told_once(
+    opened: Opened, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.write_text("a file where the folder should be")
+    window = opened()
+    window.request("codegeex/search", {"query": "anything"})
+    status = window.wait_notification(
+        "codegeex/status", lambda it: it["index"]["phase"] == "failed"
+    )
+    assert "codegeex.index.enabled" in status["index"]["message"]
+    with pytest.raises(WireError, match="can't be kept"):
+        search(window, "anything")
+    assert len([it for it in window.told() if "index" in it]) == 1
+
+
+# --- the process alone --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def process(cache: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "codegeex_lsp.index"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as index:
+        yield index
+        index.kill()
+
+
+def say(process: subprocess.Popen[bytes], *messages: Json) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"".join(json.dumps(it).encode() + b"\n" for it in messages))
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[bytes]) -> Iterator[Json]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def begin(root: Path) -> Json:
+    bounds = {"files": 10_000, "file_bytes": 100_000, "bytes": 10**8}
+    return {"do": "begin", "roots": [str(root)], "bounds": bounds}
+
+
+def test_questions_are_answered_while_it_indexes(
+    process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for number in range(1500):
+        (folder / f"f{number}.py").write_text(f"def function_{number}():\n    pass\n" * 20)
+    question = {"do": "search", "question": "function", "limit": 1, "under": ""}
+    say(process, begin(folder), {**question, "id": 1}, {"do": "cancel", "id": 2})
+    say(process, {**question, "id": 2})
+    heard = []
+    for message in hear(process):
+        heard.append(message)
+        if message.get("phase") == "ready":
+            break
+    answers = {it["id"]: it for it in heard if "id" in it}
+    assert "places" in answers[1]
+    assert answers[2] == {"id": 2, "gone": True}
+    assert heard[-1]["files"] == 1500
+
+
+def test_it_ends_in_the_middle_of_its_work(
+    process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for number in range(1500):
+        (folder / f"f{number}.py").write_text("def function():\n    pass\n" * 50)
+    say(process, begin(folder))
+    assert next(hear(process))["phase"] == "indexing"
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 0
