@@ -17,6 +17,7 @@ from model_runtime.logs import LOG
 from model_runtime.protocol import (
     Activity,
     Cancel,
+    Embed,
     Failure,
     Generate,
     Hello,
@@ -122,8 +123,8 @@ class Connection:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case Generate():
-                self._daemon.generate(self, message)
+            case Generate() | Embed():
+                self._daemon.ask(self, message)
             case Cancel():
                 self._daemon.scheduler.cancel(self.number, message.id)
             case Activity():

@@ -19,7 +19,7 @@ from torch import Tensor
 from model_runtime import plan
 from model_runtime.counters import Spent
 from model_runtime.kv_cache import KVCache, Slot
-from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Timing
+from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Reason, Result, Timing
 from model_runtime.scheduler import Job, failure
 from model_runtime.stopping import Finish
 from model_runtime.weights import LoadedModel
@@ -44,6 +44,7 @@ class Generation:
     def __init__(
         self,
         job: Job,
+        request: Generate,
         model: LoadedModel,
         cache: KVCache,
         clock: Callable[[], float],
@@ -51,7 +52,7 @@ class Generation:
     ) -> None:
         self.job = job
         self.spent = Spent()
-        self._request = job.request
+        self._request = request
         self._model = model
         self._cache = cache
         self._clock = clock
