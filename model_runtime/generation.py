@@ -83,7 +83,7 @@ class Generation:
             self.spent.copies = len(self._plan.copied)
 
     def piece(self, longest: int) -> Piece | None:
-        """What to run next, at most `longest` tokens a row.
+        """What to run next, at most `longest` tokens a row, or all of what an encoder reads.
 
         None when it is finished, or waits for rows that others hold.
         """
@@ -95,7 +95,10 @@ class Generation:
         if self.finished:
             return None
         rows = self._branches or [slot.index]
-        return Piece([row[:longest] for row in self._pending], rows, self._start)
+        length = longest
+        if self._start < self._plan.source:
+            length = self._plan.source  # an encoder sees all of it at once
+        return Piece([row[:length] for row in self._pending], rows, self._start)
 
     def take(self, piece: Piece, logits: Tensor) -> None:
         """The piece was run; logits [B, V] are those behind it."""
@@ -146,7 +149,7 @@ class Generation:
             self._search.end(Finish.LENGTH)
             return None
         ids = self._plan.prompt + (self._grown[0] if width == 1 else [])
-        slot = self._cache.acquire(ids)
+        slot = self._cache.acquire(ids, self._plan.source)
         if slot is None:
             return None
         self._slot, self._start = slot, slot.reused

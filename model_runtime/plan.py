@@ -6,7 +6,7 @@ It judges the fields and runs nothing; generation.py carries the plan out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_runtime import copying
 from model_runtime.beam import Beams
@@ -28,12 +28,13 @@ Show = Callable[[int, str], None]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`end` is the position that the longest candidate may reach. Without a prompt the search is
-    finished from the start."""
+    finished from the start. The first `source` tokens of the prompt are for an encoder."""
 
     copied: list[Candidate]
     prompt: list[int]
     search: Search
     end: int
+    source: int = 0
 
 
 NOTHING = Plan([], [], Sampled([], Sampling(), 0), 0)
@@ -58,7 +59,9 @@ def make(request: Generate, model: LoadedModel, cache: KVCache, show: Show) -> P
     if wanted < 1:
         return Plan(copied, [], NOTHING.search, 0)
     prompt = _prompt(request, model, cache.context)
-    longest = min(request.max_new_tokens, cache.context - len(prompt.ids))
+    source = len(prompt.ids) if model.encoder else 0
+    ids = prompt.ids + ([model.encoder.start] if model.encoder else [])
+    longest = min(request.max_new_tokens, cache.context - len(ids))
     rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop))
 
     def continuation(show: Callable[[str], None]) -> Continuation:
@@ -75,7 +78,7 @@ def make(request: Generate, model: LoadedModel, cache: KVCache, show: Show) -> P
         search = Sampled(
             growing, sampling, usable, seed=request.seed, best_first=request.best_first
         )
-    return Plan(copied, prompt.ids, search, len(prompt.ids) + longest)
+    return Plan(copied, ids, search, len(ids) + longest, source)
 
 
 def _copies(request: Generate, show: Show) -> list[Candidate]:
@@ -92,9 +95,14 @@ def _copies(request: Generate, show: Show) -> list[Candidate]:
 
 
 def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
-    """It leaves room for the new tokens, up to half of the context."""
+    """It leaves room for the new tokens, up to half of the context; a source has half of it."""
     budget = max(context - request.max_new_tokens, context // 2)
-    return render(model.format, model.tokenizer, request, budget)
+    if model.encoder is None:
+        return render(model.format, model.tokenizer, request, budget)
+    end = model.encoder.end
+    budget = min(model.encoder.longest, context // 2)
+    rendered = render(model.format, model.tokenizer, request, budget - len(end))
+    return replace(rendered, ids=rendered.ids + list(end))
 
 
 def _ends(model: LoadedModel) -> set[int]:

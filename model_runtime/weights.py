@@ -42,6 +42,16 @@ TOKENIZERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Encoder:
+    """What an encoder-decoder's prompt is: `longest` tokens at most, the last of them `end`, for
+    the encoder, and `start`, with which the decoder begins."""
+
+    longest: int
+    end: tuple[int, ...]
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedModel:
     """Everything the engine needs of a model.
 
@@ -54,6 +64,7 @@ class LoadedModel:
     format: PromptFormat
     config: CodeGeeXConfig
     copies_first: bool
+    encoder: Encoder | None = None
 
 
 @dataclass(frozen=True, slots=True)
