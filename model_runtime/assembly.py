@@ -82,7 +82,7 @@ def assemble(
     for name in sorted(served):
         linear.replace(network, {name: _matrix(shards, name, wanted)}, place, dtype)
     for name in sorted(quantized):
-        _quantize(network, name, shards.read(name).to(place), quantize, place, dtype)
+        quantize_layer(network, name, shards.read(name).to(place), quantize, place, dtype)
     return network.requires_grad_(False).eval()
 
 
@@ -145,8 +145,8 @@ def _linear_weights(network: nn.Module) -> set[str]:
     return {f"{n}.weight" for n, part in network.named_modules() if isinstance(part, nn.Linear)}
 
 
-def _quantize(
-    network: CodeGeeX,
+def quantize_layer(
+    network: nn.Module,
     name: str,
     weight: Tensor,
     kind: Precision | BitsAndBytes | None,
@@ -161,5 +161,5 @@ def _quantize(
     elif isinstance(kind, BitsAndBytes):
         path, _, child = name.removesuffix(".weight").rpartition(".")
         parent = network.get_submodule(path)
-        bias = parent.get_submodule(child).get_parameter("bias")
+        bias = linear.bias_of(parent.get_submodule(child))
         setattr(parent, child, bitsandbytes_linear.layer(kind, weight, bias, place))

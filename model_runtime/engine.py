@@ -25,6 +25,7 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
 from model_runtime.kv_cache import KVCache, Rows
+from model_runtime.models.codegeex import CodeGeeX
 from model_runtime.models.graphs import CudaCapture, DecodeGraphs
 from model_runtime.protocol import Embed, Embedding, Failure, Reason, Reply, Result
 from model_runtime.scheduler import Job, Scheduler, failure
@@ -56,7 +57,8 @@ class Engine:
         self.emit = emit
         self.cache = _cache(model, device)
         self.graphs = None
-        if device.place.type == "cuda":
+        # transformers looks at tensors' values now and then, which no recording can.
+        if device.place.type == "cuda" and isinstance(model.network, CodeGeeX):
             self.graphs = DecodeGraphs(model.network, CudaCapture())
         self.embedder = Embedder(device)
         self.running: list[Run] = []

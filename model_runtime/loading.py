@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_runtime import copying
+from model_runtime import copying, hub_folder
 from model_runtime.counters import Work
 from model_runtime.errors import RuntimeFailure
 from model_runtime.logs import LOG
@@ -93,8 +93,13 @@ def announce(model: str) -> Announcement:
 
     As much text is worth sending as fits the context, or more to search for copies in.
     """
-    path = EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
     try:
+        if (found := hub_folder.find(model)) is not None:
+            told = found.context * CHARS_PER_TOKEN
+            return Announcement(told, tasks=found.family.tasks, context_tokens=found.context)
+        path = (
+            EMBEDDED_CONFIG if model == DEFAULT_MODEL else Path(model).expanduser() / "config.json"
+        )
         description = json.loads(path.read_text(encoding="utf-8"))
         tokens = int(description["network"]["max_position_embeddings"])
         context = tokens * CHARS_PER_TOKEN
@@ -105,5 +110,5 @@ def announce(model: str) -> Announcement:
             PromptFormat(description["prompt_format"]).tasks,
             tokens,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (RuntimeFailure, OSError, ValueError, KeyError, TypeError, AttributeError):
         return Announcement()  # loading will say what is wrong with it

@@ -62,7 +62,7 @@ def make(request: Generate, model: LoadedModel, cache: KVCache, show: Show) -> P
     source = len(prompt.ids) if model.encoder else 0
     ids = prompt.ids + ([model.encoder.start] if model.encoder else [])
     longest = min(request.max_new_tokens, cache.context - len(ids))
-    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop))
+    rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop, *model.stops))
 
     def continuation(show: Callable[[str], None]) -> Continuation:
         return Continuation(model.tokenizer.stream(), _ends(model), rules, show, prompt.lead)
@@ -108,7 +108,7 @@ def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
 def _ends(model: LoadedModel) -> set[int]:
     """A prompt's control token too can only mean that the model is through with the text."""
     controls = map(model.tokenizer.control, model.format.controls)
-    return {model.tokenizer.end_of_text, *controls}
+    return {model.tokenizer.end_of_text, *controls, *model.ends}
 
 
 def _numbered(show: Show, number: int) -> Callable[[str], None]:

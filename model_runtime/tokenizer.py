@@ -1,4 +1,4 @@
-"""Byte-level BPE: text to ids and back, for CodeGeeX-13B's vocabulary and for any tokenizer.json.
+"""Text to ids and back, for CodeGeeX-13B's vocabulary and for any tokenizer.json with BPE.
 
 Text is a user's: what looks like a control token in it ("<|endoftext|>") stays ordinary text unless
 the caller says otherwise. It knows no prompt format and no model. prompts.py encodes, the engine
@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
@@ -19,6 +20,9 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 CODEGEEX_13B = Path(__file__).parent / "tokenizers" / "codegeex-13b"
 
 END_OF_TEXT = "<|endoftext|>"
+# SentencePiece's blank, and how it writes a byte that no piece has.
+BLANK = "\u2581"
+BYTE = re.compile("<0x([0-9A-F]{2})>")
 # CodeGeeX-13B spends <|extratoken_10|> to <|extratoken_18|> on runs of 2 to 10 spaces.
 FIRST_SPACES, LAST_SPACES = 2, 10
 
@@ -27,28 +31,39 @@ class Tokenizer:
     """Encodes and decodes with one `tokenizers` object that has no control tokens of its own.
 
     `vocab_size` is the number of usable ids, `end_of_text` the id that ends a document, `controls`
-    the ids of all control tokens by name.
+    the ids of all control tokens by name, `begin` those that every sequence begins with.
     """
 
-    def __init__(self, bpe: tokenizers.Tokenizer, controls: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        bpe: tokenizers.Tokenizer,
+        controls: Mapping[str, int],
+        begin: Sequence[int] = (),
+        end_of_text: int | None = None,
+    ) -> None:
         self._bpe = bpe
         self.controls = dict(controls)
+        self.begin = tuple(begin)
         # Longest first: in an alternation the first that matches wins, not the longest.
         names = sorted(self.controls, key=len, reverse=True)
         self._control_pattern = re.compile("(" + "|".join(map(re.escape, names)) + ")")
         self._bytes = _bytes_of_ids(bpe, self.controls)
         self.vocab_size = len(self._bytes)
-        self.end_of_text = self.control(END_OF_TEXT)
+        self.end_of_text = self.control(END_OF_TEXT) if end_of_text is None else end_of_text
 
     @classmethod
-    def from_json(cls, path: Path) -> Tokenizer:
-        """A byte-level `tokenizer.json`. Raises ValueError or OSError when it isn't one."""
+    def from_json(
+        cls, path: Path, begin: Sequence[int] = (), end_of_text: int | None = None
+    ) -> Tokenizer:
+        """A `tokenizer.json` of BPE, byte-level or SentencePiece's.
+
+        Raises ValueError or OSError when it isn't one.
+        """
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
-            controls = {token["content"]: token["id"] for token in description["added_tokens"]}
-            description |= {"added_tokens": [], "truncation": None, "padding": None}
-            bpe = tokenizers.Tokenizer.from_str(json.dumps(description))
-            return cls(bpe, controls)
+            controls = control_tokens(description)
+            bpe = tokenizers.Tokenizer.from_str(json.dumps(_of_text_alone(description, controls)))
+            return cls(bpe, controls, begin, end_of_text)
         except OSError:
             raise
         except Exception as error:  # tokenizers raises bare Exception for a bad description
@@ -131,15 +146,65 @@ class TextStream:
         return self._utf8.decode(b"", final=True)
 
 
+def control_tokens(description: Mapping[str, Any]) -> dict[str, int]:
+    """The ids of the control tokens of a tokenizer.json by name.
+
+    Runs of blanks and single characters may be added tokens too; those are text. What a family
+    calls special doesn't say it: Qwen's <|fim_prefix|> isn't.
+    """
+    return {
+        token["content"]: token["id"]
+        for token in description["added_tokens"]
+        if len(token["content"].strip(f" \t\r\n{BLANK}")) > 1
+    }
+
+
+def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> dict[str, Any]:
+    """The same tokenizer, which never makes a control token or a blank of its own."""
+    model = description["model"]
+    added = [one for one in description["added_tokens"] if one["content"] not in controls]
+    merges = [
+        pair
+        for pair in model["merges"]
+        if "".join(pair.split(" ") if isinstance(pair, str) else pair) not in controls
+    ]
+    normalizer = description.get("normalizer") or {}
+    if steps := normalizer.get("normalizers"):
+        normalizer["normalizers"] = [step for step in steps if step["type"] != "Prepend"]
+    before = description.get("pre_tokenizer") or {}
+    if before.get("type") == "Metaspace":
+        before.pop("add_prefix_space", None)
+        before["prepend_scheme"] = "never"
+    vocabulary = {
+        token: id_
+        for token, id_ in model["vocab"].items()
+        if token not in controls or token == model.get("unk_token")
+    }
+    return description | {
+        "added_tokens": added,
+        "model": model | {"vocab": vocabulary, "merges": merges},
+        "truncation": None,
+        "padding": None,
+    }
+
+
 def _bytes_of_ids(bpe: tokenizers.Tokenizer, controls: Mapping[str, int]) -> list[bytes]:
     """For each id the bytes it stands for. Control tokens stand for their names."""
     alphabet = _byte_alphabet()
     table: dict[int, bytes] = {id_: name.encode() for name, id_ in controls.items()}
+    byte_level = "ByteLevel" in repr(bpe.decoder)
     for token, id_ in bpe.get_vocab().items():
         if token.isspace():  # a run of spaces as one token: a BPE token never holds a blank
             table[id_] = token.encode()
-        elif id_ not in table:
+        elif id_ in table:
+            continue
+        elif not byte_level:
+            byte = BYTE.fullmatch(token)
+            table[id_] = bytes([int(byte[1], 16)]) if byte else token.replace(BLANK, " ").encode()
+        elif all(character in alphabet for character in token):
             table[id_] = bytes(alphabet[character] for character in token)
+        else:
+            table[id_] = token.encode()
     return [table.get(id_, b"") for id_ in range(max(table) + 1)]
 
 

@@ -1,7 +1,8 @@
 """From a model's name to a network ready to run, or one sentence saying why not.
 
 A model is a folder: config.json (shape, prompt format, size and sha256 of the other files), a
-tokenizer, and one or more safetensors files, their matrices float, INT8 or INT4 with scales.
+tokenizer, and one or more safetensors files, their matrices float, INT8 or INT4 with scales. The
+hub's folders say less; hub_folder.py and hub_weights.py read them.
 Everything is checked before it is used. It downloads nothing and reads no pickle. The engine calls
 load(); conversion/ writes such folders.
 """
@@ -12,19 +13,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from model_runtime import fit, verification
+from model_runtime import fit, hub_folder, verification
 from model_runtime.assembly import Shards, assemble
 from model_runtime.errors import WeightsError
+from model_runtime.hub_folder import HubFolder
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.prompts import PromptFormat
+from model_runtime.prompts import Family, PromptFormat
 from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from model_runtime.models.transformers_lm import TransformersLM
 
 EMBEDDED_NAME = "codegeex-nano"
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
@@ -56,14 +61,17 @@ class LoadedModel:
     """Everything the engine needs of a model.
 
     `copies_first` says that the model is weak enough for a copy from the same file to go before it.
+    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts.
     """
 
     name: str
-    network: CodeGeeX
+    network: CodeGeeX | TransformersLM
     tokenizer: Tokenizer
-    format: PromptFormat
-    config: CodeGeeXConfig
+    format: PromptFormat | Family
+    config: fit.Shape
     copies_first: bool
+    ends: tuple[int, ...] = ()
+    stops: tuple[str, ...] = ()
     encoder: Encoder | None = None
 
 
@@ -105,12 +113,14 @@ class Plan:
 
 
 def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = "") -> LoadedModel:
-    """Load "codegeex-nano", which is part of the package, or a model folder by its path.
+    """Load a model of the catalogue by its name, or a model folder by its path.
 
     A model stored in float is kept as `quantize` says: "int8", "int4", "nf4" or "llm.int8". Raises
     WeightsError when a file is missing, truncated, altered, or doesn't fit the others, and FitError
     when the model doesn't fit into memory.
     """
+    if (found := hub_folder.find(name)) is not None:
+        return _load_from_hub(found, device, dtype, quantize)
     folder = _folder(name)
     description = read_description(folder)
     chosen = plan(name, device, dtype, quantize)
@@ -129,6 +139,26 @@ def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = ""
     )
 
 
+def _load_from_hub(
+    folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str
+) -> LoadedModel:
+    from model_runtime import hub_weights
+
+    chosen = _plan_of_hub(folder, device, dtype, quantize)
+    chosen.check(fit.free_bytes(device))
+    shape = hub_weights.shape(folder)
+    return LoadedModel(
+        name=folder.name,
+        tokenizer=hub_weights.tokenizer(folder, shape.vocab_size),
+        network=hub_weights.network(folder, chosen.kept, device, dtype),
+        format=folder.family,
+        config=shape,
+        copies_first=False,
+        ends=folder.ends,
+        stops=folder.stops,
+    )
+
+
 def load_network(folder: Path, device: torch.device, dtype: torch.dtype) -> CodeGeeX:
     """The network alone; raises WeightsError as load() does."""
     description = read_description(folder)
@@ -143,10 +173,22 @@ def verify(folder: Path, description: Description) -> None:
 
 def plan(name: str, device: torch.device, dtype: torch.dtype, quantize: str = "") -> Plan:
     """From the files' headers, before anything is read. Raises WeightsError."""
+    if (found := hub_folder.find(name)) is not None:
+        return _plan_of_hub(found, device, dtype, quantize)
     folder, description = _folder(name), described(name)
     stored = _stored_precision(folder, description)
     kept = _kept(description.name, stored, quantize, device)
     return Plan(description.name, stored, kept, fit.needs(description.config, dtype, device))
+
+
+def _plan_of_hub(
+    folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str
+) -> Plan:
+    from model_runtime import hub_weights  # transformers takes seconds to be imported
+
+    kept = _kept(folder.name, Precision.FLOAT16, quantize, device)
+    needs = fit.needs(hub_weights.shape(folder), dtype, device)
+    return Plan(folder.name, Precision.FLOAT16, kept, needs)
 
 
 def _kept(name: str, stored: Precision, quantize: str, device: torch.device) -> fit.Kept:

@@ -65,8 +65,14 @@ def replace(
     for name, matrix in matrices.items():
         path, _, child = name.removesuffix(".weight").rpartition(".")
         parent = network.get_submodule(path)
-        bias = parent.get_submodule(child).get_parameter("bias").to(device=device, dtype=dtype)
+        bias = bias_of(parent.get_submodule(child)).to(device=device, dtype=dtype)
         setattr(parent, child, _layer(matrix.to(device), bias))
+
+
+def bias_of(layer: nn.Module) -> Tensor:
+    """A Linear layer's bias, zeros where it has none."""
+    bias = dict(layer.named_parameters()).get("bias")
+    return torch.zeros(len(layer.get_parameter("weight"))) if bias is None else bias
 
 
 def _layer(matrix: QuantizedMatrix, bias: Tensor) -> QuantizedLinear:

@@ -12,15 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, PreTrainedConfig
+from transformers import AutoModelForCausalLM, Cache, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from model_runtime.errors import BadPromptError, WeightsError
 from model_runtime.kv_cache import Points, Rows, Span
 
-# What is served of a longer context: each row of the cache holds all of it, and a prompt of this
-# length is 30000 characters of code.
-LONGEST_CONTEXT = 8192
 # Layers that keep keys and values of every position, or of the last ones.
 KINDS_OF_ATTENTION = {"full_attention", "sliding_attention"}
 
@@ -44,22 +41,22 @@ class TransformersShape:
 class TransformersLM(nn.Module):
     """`lm` is a causal language model of transformers in eval mode."""
 
-    def __init__(self, lm: Any, context: int) -> None:
+    def __init__(self, lm: Any) -> None:
         super().__init__()
         self.lm = lm
-        self.context = context
 
     def forward(self, ids: Tensor, rows: Rows, start: int) -> Tensor:
         """Run ids [B, T] at positions start .. start+T-1 on top of what `rows` hold before them.
 
         Gives the float32 logits of the last position [B, V]. Raises BadPromptError when the
-        positions run past the context or the rows.
+        positions run past the rows.
         """
         count, length = ids.shape
-        end, limit = start + length, min(self.context, rows.context)
-        if end > limit:
+        end = start + length
+        if end > rows.context:
             raise BadPromptError(
-                f"The prompt and its continuation need {end} positions, and the model has {limit}."
+                f"The prompt and its continuation need {end} positions, "
+                f"and the model has {rows.context}."
             )
         positions = torch.arange(start, end, device=ids.device).expand(count, -1)
         return self._run(ids, positions, end, Span(rows, start))
@@ -100,12 +97,14 @@ class _Placed(Cache):
     ) -> tuple[Tensor, Tensor]:
         """Store [B, heads, T, head_dim]; everything up to their end, in the dtype they came in."""
         runs = self._place.write(layer_idx, key_states, value_states)
-        keys, values = (one[0] if len(one) == 1 else torch.cat(one) for one in zip(*runs, strict=True))
+        keys, values = (
+            one[0] if len(one) == 1 else torch.cat(one) for one in zip(*runs, strict=True)
+        )
         return keys.to(key_states.dtype), values.to(value_states.dtype)
 
 
 def served_context(config: PreTrainedConfig) -> int:
-    """Positions that can be served as trained, at most LONGEST_CONTEXT.
+    """Positions that can be served as the network was trained.
 
     Up to the length of a sliding window every position sees all before it; up to the length a
     stretched rotary embedding was made from, its angles don't change as the text grows.
@@ -114,9 +113,11 @@ def served_context(config: PreTrainedConfig) -> int:
     limits = [
         config.max_position_embeddings,
         getattr(config, "sliding_window", None),
-        rope.get("original_max_position_embeddings") if rope.get("rope_type") == "longrope" else None,
+        rope.get("original_max_position_embeddings")
+        if rope.get("rope_type") == "longrope"
+        else None,
     ]
-    return min(LONGEST_CONTEXT, *(limit for limit in limits if limit))
+    return min(int(limit) for limit in limits if limit)
 
 
 def shape(name: str, config: PreTrainedConfig, context: int) -> TransformersShape:
@@ -160,14 +161,12 @@ def refuse_what_cannot_be_served(name: str, config: PreTrainedConfig) -> None:
 
 def blank(config: PreTrainedConfig) -> nn.Module:
     """The network without storage: shapes only."""
-    from transformers import AutoModelForCausalLM
-
     with torch.device("meta"):
-        network: nn.Module = AutoModelForCausalLM.from_config(config)
+        network: nn.Module = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     return network
 
 
-def linear_layers(network: nn.Module) -> dict[str, nn.Linear]:
+def linear_layers(network: Any) -> dict[str, nn.Linear]:
     """Those whose matrices can be quantized: not the head, which often is the table of words."""
     head = network.get_output_embeddings()
     return {

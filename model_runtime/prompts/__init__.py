@@ -3,6 +3,8 @@
     __init__.py   the families by name, and render(): start reading here
     family.py     what a family says of itself
     codegeex.py   CodeGeeX-13B and CodeGeeX2; nano.py, plain.py, chat.py the others
+    fim.py        filling in at a cursor, a table of families
+    template.py   conversations by the chat template that a tokenizer brings
     pieces.py     what prompts are made of; fitting them to the budget
     tags.py       the languages' tag lines and comments
 
@@ -12,11 +14,12 @@ engine calls render().
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from model_runtime.errors import BadPromptError
+from model_runtime.prompts import fim
 from model_runtime.prompts.chat import CHATML, CODEGEEX4
 from model_runtime.prompts.codegeex import CODEGEEX
 from model_runtime.prompts.family import Family, Prompt
@@ -29,7 +32,22 @@ from model_runtime.protocol import Generate, Task
 if TYPE_CHECKING:  # a client is told the tasks before anything heavy is imported
     from model_runtime.tokenizer import Tokenizer
 
-__all__ = ["TAGS", "PromptFormat", "Rendered", "comment", "render", "shown", "tag_line"]
+__all__ = [
+    "TAGS",
+    "Family",
+    "PromptFormat",
+    "Rendered",
+    "comment",
+    "fitting",
+    "of_catalogue",
+    "render",
+    "shown",
+    "tag_line",
+]
+
+
+# What the catalogue calls the prompt that is the text before the cursor.
+PLAIN = "plain"
 
 
 class PromptFormat(StrEnum):
@@ -51,14 +69,11 @@ class PromptFormat(StrEnum):
     @property
     def tasks(self) -> tuple[Task, ...]:
         """What a model of the family can be asked for."""
-        return tuple(_FAMILIES[self].formats)
+        return _FAMILIES[self].tasks
 
     def prompt(self, request: Generate) -> Prompt:
         """The request's prompt, uncut. Raises BadPromptError for a task the family can't."""
-        formats = _FAMILIES[self].formats
-        if request.task not in formats:
-            raise BadPromptError(f'This model can\'t "{request.task}".')
-        return formats[Task(request.task)](request)
+        return _FAMILIES[self].prompt(request)
 
 
 _FAMILIES: dict[PromptFormat, Family] = {
@@ -81,12 +96,31 @@ class Rendered:
     stop: tuple[str, ...]
 
 
-def render(format: PromptFormat, tokenizer: Tokenizer, request: Generate, budget: int) -> Rendered:
+def of_catalogue(format: str) -> Family:
+    """The family of a model without a chat template, by what the catalogue calls its format.
+
+    Raises KeyError for a format that is no prompt of a decoder.
+    """
+    if format in fim.FORMATS:
+        return fim.family(format)
+    return _FAMILIES[PromptFormat.CODEGEN if format == PLAIN else PromptFormat(format)]
+
+
+def fitting(controls: Container[str]) -> Family:
+    """The family of a model that nobody knows, by the control tokens that its tokenizer has."""
+    format = fim.fitting(controls)
+    return fim.family(format) if format else CODEGEN
+
+
+def render(
+    format: PromptFormat | Family, tokenizer: Tokenizer, request: Generate, budget: int
+) -> Rendered:
     """At most `budget` token ids whose continuation answers the request.
 
     With nothing to say they are the end-of-text token, since a network needs one. Raises
     BadPromptError for a task the family can't, and when the request doesn't fit the budget.
     """
     prompt = format.prompt(request)
-    ids = fit(prompt.pieces, tokenizer, budget) or [tokenizer.end_of_text]
-    return Rendered(ids, prompt.lead, prompt.stop)
+    begin = tokenizer.begin
+    ids = [*begin, *fit(prompt.pieces, tokenizer, budget - len(begin))]
+    return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop)

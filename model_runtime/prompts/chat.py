@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from model_runtime.prompts import fim
 from model_runtime.prompts.family import Family, Format, Prompt
-from model_runtime.prompts.pieces import Control, Head, Piece, Tail, Text
+from model_runtime.prompts.pieces import Control, Piece, Tail, Text
 from model_runtime.protocol import Generate, Task
 
 SYSTEM = "You are a programming assistant. You answer with code that is complete and correct."
@@ -73,7 +74,8 @@ def _turn(turns: Turns, words: Callable[[Generate], tuple[Piece, ...]], it: Gene
     return Prompt(turns(SYSTEM, words(it)))
 
 
-def _family(turns: Turns, complete: Format, controls: tuple[str, ...]) -> Family:
+def family(turns: Turns, complete: Format, controls: tuple[str, ...]) -> Family:
+    """`turns` puts the marks around a system message and the user's."""
     tasks = {task: partial(_turn, turns, words) for task, words in TASKS.items()}
     return Family({Task.COMPLETE: complete, **tasks}, controls)
 
@@ -93,28 +95,9 @@ def _codegeex4_turns(system: str, asked: tuple[Piece, ...]) -> tuple[Piece, ...]
     )
 
 
-def codegeex4_complete(request: Generate) -> Prompt:
-    """The text after the cursor comes first, then the text before it."""
-    mode = "LINE" if request.max_lines == 1 else "BLOCK"
-    about = f"\n###PATH:{request.path}\n###LANGUAGE:{request.language}\n###MODE:{mode}\n"
-    return Prompt(
-        (
-            Control("<|user|>"),
-            Text(about),
-            Control("<|code_suffix|>"),
-            Head(request.suffix),
-            Control("<|code_prefix|>"),
-            Tail(request.prefix),
-            Control("<|code_middle|>"),
-            Control("<|assistant|>"),
-            Text("\n"),
-        )
-    )
-
-
-CODEGEEX4 = _family(
+CODEGEEX4 = family(
     _codegeex4_turns,
-    codegeex4_complete,
+    partial(fim.complete, fim.CODEGEEX4),
     (
         "<|system|>",
         "<|user|>",
@@ -147,20 +130,8 @@ def _chatml_turns(system: str, asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
     )
 
 
-def chatml_complete(request: Generate) -> Prompt:
-    return Prompt(
-        (
-            Control("<|fim_prefix|>"),
-            Tail(request.prefix),
-            Control("<|fim_suffix|>"),
-            Head(request.suffix),
-            Control("<|fim_middle|>"),
-        )
-    )
-
-
-CHATML = _family(
+CHATML = family(
     _chatml_turns,
-    chatml_complete,
+    partial(fim.complete, "qwen-coder"),
     ("<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
 )

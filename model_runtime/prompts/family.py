@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from model_runtime.errors import BadPromptError
 from model_runtime.prompts.pieces import Piece
 from model_runtime.protocol import Generate, Task
 
@@ -33,3 +34,14 @@ class Family:
 
     formats: Mapping[Task, Format]
     controls: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What a model of the family can be asked for."""
+        return tuple(self.formats)
+
+    def prompt(self, request: Generate) -> Prompt:
+        """The request's prompt, uncut. Raises BadPromptError for a task the family can't."""
+        if request.task not in self.formats:
+            raise BadPromptError(f'This model can\'t "{request.task}".')
+        return self.formats[Task(request.task)](request)

@@ -28,9 +28,13 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control token by its name."""
+    """A control token by its name in the vocabulary.
+
+    `written` is how its publisher writes it in a prompt, where that is not the name.
+    """
 
     name: str
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,9 @@ def fit(pieces: Sequence[Piece], tokenizer: Tokenizer, budget: int) -> list[int]
 
 
 def shown(pieces: Sequence[Piece]) -> str:
-    """The whole prompt as one string, control tokens by their names."""
+    """The whole prompt as one string, as its publisher writes it: never for a tokenizer."""
     return "".join(
-        piece.name
+        piece.written or piece.name
         if isinstance(piece, Control)
         else piece.lead + piece.text
         if isinstance(piece, Tail)
@@ -91,8 +95,8 @@ def shown(pieces: Sequence[Piece]) -> str:
 def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
     """The ids of everything but a Tail, which gets the room that is left."""
     match piece:
-        case Control(name):
-            return [tokenizer.control(name)]
+        case Control():
+            return [tokenizer.control(piece.name)]
         case Text(text):
             limit = max(0, budget) * MAX_CHARS_PER_TOKEN
             return tokenizer.encode(_clean(text[: limit + 1]))

@@ -7,10 +7,10 @@ import re
 import pytest
 from tokenizers import Tokenizer as TokenizerFile
 
-from model_runtime import catalogue, fim
+from model_runtime import catalogue
 from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import UnknownModelError
-from model_runtime.prompts import PromptFormat
+from model_runtime.prompts import PromptFormat, fim
 from model_runtime.weights import EMBEDDED_FOLDER, read_description
 
 MODELS = list(catalogue.models().values())

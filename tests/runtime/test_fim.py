@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.fim import CODEGEEX4, FORMATS, Control, File, Place, Text, pieces, written
+from model_runtime.prompts.fim import CODEGEEX4, FORMATS, File, Place, pieces
+from model_runtime.prompts.pieces import Control, Head, Tail, Text, shown
 
 P, S = "def add(a, b):\n    ", "\n    return c\n"
 
@@ -59,12 +60,12 @@ def test_every_format_has_a_golden_string() -> None:
 
 @pytest.mark.parametrize("format", GOLDEN)
 def test_the_prompt_of_one_file(format: str) -> None:
-    assert written(pieces(format, place())) == GOLDEN[format]
+    assert shown(pieces(format, place())) == GOLDEN[format]
 
 
 @pytest.mark.parametrize("format", WITH_OTHERS)
 def test_the_prompt_with_other_files(format: str) -> None:
-    assert written(pieces(format, place(OTHERS))) == WITH_OTHERS[format]
+    assert shown(pieces(format, place(OTHERS))) == WITH_OTHERS[format]
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS - WITH_OTHERS.keys()))
@@ -74,15 +75,15 @@ def test_a_family_without_a_mark_for_files_gets_none(format: str) -> None:
 
 def test_a_repository_without_a_name_is_not_announced() -> None:
     prompt = pieces("qwen-coder", Place(P, S, "add.py", files=OTHERS[:1]))
-    assert written(prompt).startswith("<|file_sep|>src/one.py\nONE = 1\n<|file_sep|>add.py\n")
+    assert shown(prompt).startswith("<|file_sep|>src/one.py\nONE = 1\n<|file_sep|>add.py\n")
 
 
 def test_codegeex4_is_asked_for_a_line() -> None:
-    assert "\n###MODE:LINE\n" in written(pieces(CODEGEEX4, place(one_line=True)))
+    assert "\n###MODE:LINE\n" in shown(pieces(CODEGEEX4, place(one_line=True)))
 
 
 def test_codegeex4_without_path_language_and_suffix() -> None:
-    assert written(pieces(CODEGEEX4, Place("x = ", ""))) == (
+    assert shown(pieces(CODEGEEX4, Place("x = ", ""))) == (
         "<|user|>\n###PATH:\n###LANGUAGE:\n###MODE:BLOCK\n"
         "<|code_suffix|><|code_prefix|>x = <|code_middle|><|assistant|>\n"
     )
@@ -98,16 +99,21 @@ def test_text_that_looks_like_a_control_token_stays_text(format: str) -> None:
     assert inside[-len(controls) :] == controls, "none more behind the first of the template"
     marks = {"<|file_sep|>", "<|repo_name|>", "<file_sep>", "<repo_name>", "<filename>"}
     assert {control.name for control in inside[: -len(controls)]} <= marks
-    assert sum(names in piece.text for piece in prompt if isinstance(piece, Text)) >= 1
+    assert sum(names in piece.text for piece in prompt if not isinstance(piece, Control)) >= 2
 
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_an_empty_document_leaves_the_control_tokens(format: str) -> None:
     prompt = pieces(format, Place("", ""))
     assert [piece for piece in prompt if isinstance(piece, Control)]
-    assert Text("") not in prompt
+    assert "".join(piece.text for piece in prompt if isinstance(piece, Head | Tail)) == ""
 
 
 def test_neighbouring_texts_are_one_piece() -> None:
     prompt = pieces("qwen-coder", place(OTHERS[:1]))
-    assert [type(piece) for piece in prompt] == [Control, Text] * 5 + [Control]
+    assert [type(piece) for piece in prompt] == [
+        *(Control, Text) * 3,
+        *(Control, Tail),
+        *(Control, Head),
+        Control,
+    ]

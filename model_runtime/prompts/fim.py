@@ -1,37 +1,21 @@
 """Fill in the middle: the code around a cursor as each model family was trained to see it.
 
-Pure functions over a table. A prompt is a sequence of pieces: control tokens, which a tokenizer
-knows by name, and text, which it must encode as text whatever it looks like: `<fim_suffix>` in
-somebody's file is no control token. It knows no tokenizer and cuts nothing; a token that begins
-every sequence ("<s>", "[gMASK]<sop>") is the tokenizer's own business.
+Pure functions over a table. The text before the cursor is a Tail and the text after it a Head, so
+that both can be cut to the budget. A token that begins every sequence ("<s>", "[gMASK]<sop>") is
+the tokenizer's own business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A control token by its name in the vocabulary.
-
-    `written` is how its publisher writes it in a prompt, where that is not the name.
-    """
-
-    name: str
-    written: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The user's text, or ours between control tokens."""
-
-    text: str
-
-
-Piece = Control | Text
+from model_runtime.prompts.family import Family, Format, Prompt
+from model_runtime.prompts.pieces import Control, Head, Piece, Tail, Text
+from model_runtime.prompts.plain import template
+from model_runtime.protocol import Generate, Task
 
 
 class Slot(Enum):
@@ -72,7 +56,8 @@ class Template:
 
     `file` goes before the path of each file when there are others, `repository` before the
     repository's name. `after` ends a name or a file's text. With `path_in_prefix` the current
-    file's path is the first line of its prefix, else it stands before the prompt.
+    file's path is the first line of its prefix, else it stands before the prompt. `blank` stands
+    before the prefix where the family's tokenizer put one before every text.
     """
 
     order: tuple[Control | Slot, ...]
@@ -80,6 +65,7 @@ class Template:
     repository: Control | None = None
     after: str = "\n"
     path_in_prefix: bool = False
+    blank: str = ""
 
 
 def _prefix_first(prefix: str, suffix: str, middle: str) -> tuple[Control | Slot, ...]:
@@ -112,15 +98,15 @@ TEMPLATES = {
     ),
     "codegemma": Template(_prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")),
     "codellama": Template(
-        # SentencePiece's names hold the blank before them as U+2581; a tokenizer puts the one
-        # after <PRE> itself, as it does before every text, and must not do so before the suffix.
+        # SentencePiece's names hold the blank before them as U+2581.
         (
-            Control("▁<PRE>", "<PRE> "),
+            Control("▁<PRE>", "<PRE>"),
             Slot.PREFIX,
             Control("▁<SUF>", " <SUF>"),
             Slot.SUFFIX,
             Control("▁<MID>", " <MID>"),
-        )
+        ),
+        blank=" ",
     ),
     "codestral": Template((Control("[SUFFIX]"), Slot.SUFFIX, Control("[PREFIX]"), Slot.PREFIX)),
     "seed-coder": Template(_suffix_first("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>")),
@@ -134,22 +120,55 @@ TEMPLATES = {
 FORMATS = frozenset({CODEGEEX4, *TEMPLATES})
 
 
-def pieces(format: str, place: Place) -> list[Piece]:
-    """The prompt whose continuation is the text at the cursor; no piece is empty.
+# From the tokens that one family alone has to those that several have.
+MARKS = {
+    "qwen-coder": ("<|fim_prefix|>", "<|file_sep|>", "<|repo_name|>"),
+    "starcoder2": ("<fim_prefix>", "<file_sep>", "<repo_name>"),
+    "deepseek-coder": ("<｜fim▁begin｜>",),
+    "codellama": ("▁<PRE>",),
+    "codestral": ("[SUFFIX]", "[PREFIX]"),
+    "seed-coder": ("<[fim-suffix]>",),
+    "codegemma": ("<|fim_prefix|>",),
+    "granite-code": ("<fim_prefix>",),
+}
+
+
+def fitting(controls: Container[str]) -> str:
+    """The format of a tokenizer with these control tokens, "" when it has none."""
+    return next((name for name, marks in MARKS.items() if all(m in controls for m in marks)), "")
+
+
+def family(format: str) -> Family:
+    """A model that fills in, and continues a text of the user's own. `format` is one of FORMATS."""
+    formats: dict[Task, Format] = {
+        Task.COMPLETE: partial(complete, format),
+        Task.TEMPLATE: template,
+    }
+    return Family(formats, controls(format))
+
+
+def complete(format: str, request: Generate) -> Prompt:
+    """What the family fills in at the request's cursor."""
+    one_line = request.max_lines == 1
+    place = Place(request.prefix, request.suffix, request.path, request.language, one_line=one_line)
+    return Prompt(pieces(format, place))
+
+
+def controls(format: str) -> tuple[str, ...]:
+    """The control tokens that its prompt for one file has."""
+    prompt = pieces(format, Place("", ""))
+    return tuple(piece.name for piece in prompt if isinstance(piece, Control))
+
+
+def pieces(format: str, place: Place) -> tuple[Piece, ...]:
+    """The prompt whose continuation is the text at the cursor.
 
     `format` is one of FORMATS. Other files are left out where the family has no mark for them.
     """
     if format == CODEGEEX4:
-        return _joined(_codegeex4(place))
+        return tuple(_joined(_codegeex4(place)))
     template = TEMPLATES[format]
-    return _joined([*_surroundings(template, place), *_around_the_cursor(template, place)])
-
-
-def written(prompt: Iterable[Piece]) -> str:
-    """The prompt as its publisher writes it: for people and tests, never for a tokenizer."""
-    return "".join(
-        piece.text if isinstance(piece, Text) else piece.written or piece.name for piece in prompt
-    )
+    return tuple(_joined([*_surroundings(template, place), *_around_the_cursor(template, place)]))
 
 
 def _surroundings(template: Template, place: Place) -> list[Piece]:
@@ -167,11 +186,12 @@ def _surroundings(template: Template, place: Place) -> list[Piece]:
 
 def _around_the_cursor(template: Template, place: Place) -> list[Piece]:
     headed = template.path_in_prefix and bool(place.files)
-    texts = {
-        Slot.PREFIX: f"{place.path}\n{place.prefix}" if headed else place.prefix,
-        Slot.SUFFIX: place.suffix,
+    head = f"{place.path}\n" if headed else template.blank
+    texts: dict[Slot, Piece] = {
+        Slot.PREFIX: Tail(place.prefix, head),
+        Slot.SUFFIX: Head(place.suffix),
     }
-    return [Text(texts[part]) if isinstance(part, Slot) else part for part in template.order]
+    return [texts[part] if isinstance(part, Slot) else part for part in template.order]
 
 
 def _codegeex4(place: Place) -> list[Piece]:
@@ -185,9 +205,9 @@ def _codegeex4(place: Place) -> list[Piece]:
         Control("<|user|>"),
         Text(f"\n{references}{head}"),
         Control("<|code_suffix|>"),
-        Text(place.suffix),
+        Head(place.suffix),
         Control("<|code_prefix|>"),
-        Text(place.prefix),
+        Tail(place.prefix),
         Control("<|code_middle|>"),
         Control("<|assistant|>"),
         Text("\n"),
@@ -195,12 +215,12 @@ def _codegeex4(place: Place) -> list[Piece]:
 
 
 def _joined(prompt: Iterable[Piece]) -> list[Piece]:
-    """Without empty texts, and neighbouring texts as one: a tokenizer may merge across them."""
+    """Neighbouring texts as one: a tokenizer may merge across them."""
     joined: list[Piece] = []
     for piece in prompt:
         last = joined[-1] if joined else None
         if isinstance(piece, Text) and isinstance(last, Text):
             joined[-1] = Text(last.text + piece.text)
-        elif piece != Text(""):
+        else:
             joined.append(piece)
     return joined
