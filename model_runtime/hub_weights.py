@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from model_runtime import fit
 from model_runtime.assembly import quantize_layer
 from model_runtime.errors import WeightsError
 from model_runtime.hub_folder import TOKENIZER, HubFolder
-from model_runtime.models import transformers_lm
+from model_runtime.models import encoder_decoder, transformers_lm
+from model_runtime.models.encoder_decoder import EncoderDecoder
 from model_runtime.models.transformers_lm import TransformersLM, TransformersShape
 from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
@@ -31,12 +32,13 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 def shape(folder: HubFolder) -> TransformersShape:
     """Raises WeightsError for a network that can't be served."""
-    return transformers_lm.shape(folder.name, _config(folder), folder.context)
+    of = encoder_decoder.shape if folder.encodes else transformers_lm.shape
+    return of(folder.name, _config(folder), folder.context)
 
 
 def network(
     folder: HubFolder, kept: fit.Kept, device: torch.device, dtype: torch.dtype
-) -> TransformersLM:
+) -> TransformersLM | EncoderDecoder:
     """The network on `device`, its matrices kept so. Raises WeightsError.
 
     What was trained in bfloat16 can overflow in float16, so it computes in the former.
@@ -48,19 +50,22 @@ def network(
         _move(lm, set(), device, dtype)
     else:
         lm = _read(folder, torch.float16)
-        layers = transformers_lm.linear_layers(lm)
+        kind = encoder_decoder if folder.encodes else transformers_lm
+        layers = kind.linear_layers(lm)
         _move(lm, set(layers.values()), device, dtype)
         for name, layer in layers.items():
             weight = layer.weight.detach().to(device)
             quantize_layer(lm, f"{name}.weight", weight, kept, device, dtype)
-    return TransformersLM(lm.requires_grad_(False).eval())
+    ready = lm.requires_grad_(False).eval()
+    return EncoderDecoder(ready) if folder.encodes else TransformersLM(ready)
 
 
 def tokenizer(folder: HubFolder, rows: int) -> Tokenizer:
     """Raises WeightsError when it is damaged or another model's than one of `rows` ids."""
     path = folder.path / TOKENIZER
     try:
-        made = Tokenizer.from_json(path, folder.begin, folder.ends[0])
+        silent = folder.family.silent
+        made = Tokenizer.from_json(path, folder.begin, folder.ends[0], silent)
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} can't be used: {error}.") from error
     if made.vocab_size > rows:
@@ -93,7 +98,8 @@ def _config(folder: HubFolder) -> PreTrainedConfig:
 
 
 def _read(folder: HubFolder, dtype: torch.dtype) -> Any:
-    read: Any = AutoModelForCausalLM.from_pretrained
+    kind: Any = AutoModelForSeq2SeqLM if folder.encodes else AutoModelForCausalLM
+    read = kind.from_pretrained
     try:
         lm, told = read(
             folder.path,

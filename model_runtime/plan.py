@@ -99,16 +99,16 @@ def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
     budget = max(context - request.max_new_tokens, context // 2)
     if model.encoder is None:
         return render(model.format, model.tokenizer, request, budget)
-    end = model.encoder.end
-    budget = min(model.encoder.longest, context // 2)
-    rendered = render(model.format, model.tokenizer, request, budget - len(end))
-    return replace(rendered, ids=rendered.ids + list(end))
+    budget = min(model.encoder.longest, context // 2) - 1
+    rendered = render(model.format, model.tokenizer, request, budget)
+    return replace(rendered, ids=[*rendered.ids, model.encoder.end])
 
 
 def _ends(model: LoadedModel) -> set[int]:
-    """A prompt's control token too can only mean that the model is through with the text."""
+    """A prompt's control token too can only mean that the model is through with the text, but for
+    those that its answers hold."""
     controls = map(model.tokenizer.control, model.format.controls)
-    return {model.tokenizer.end_of_text, *controls, *model.ends}
+    return {model.tokenizer.end_of_text, *controls, *model.ends} - model.tokenizer.silent
 
 
 def _numbered(show: Show, number: int) -> Callable[[str], None]:

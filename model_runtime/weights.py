@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from model_runtime import fit, hub_folder, verification
 from model_runtime.assembly import Shards, assemble
 from model_runtime.errors import WeightsError
-from model_runtime.hub_folder import HubFolder
+from model_runtime.hub_folder import Encoder, HubFolder
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts import Family, PromptFormat
@@ -29,6 +29,7 @@ from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from model_runtime.models.encoder_decoder import EncoderDecoder
     from model_runtime.models.transformers_lm import TransformersLM
 
 EMBEDDED_NAME = "codegeex-nano"
@@ -47,25 +48,16 @@ TOKENIZERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Encoder:
-    """What an encoder-decoder's prompt is: `longest` tokens at most, the last of them `end`, for
-    the encoder, and `start`, with which the decoder begins."""
-
-    longest: int
-    end: tuple[int, ...]
-    start: int
-
-
-@dataclass(frozen=True, slots=True)
 class LoadedModel:
     """Everything the engine needs of a model.
 
     `copies_first` says that the model is weak enough for a copy from the same file to go before it.
-    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts.
+    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts. With an
+    `encoder` it is an encoder-decoder.
     """
 
     name: str
-    network: CodeGeeX | TransformersLM
+    network: CodeGeeX | TransformersLM | EncoderDecoder
     tokenizer: Tokenizer
     format: PromptFormat | Family
     config: fit.Shape
@@ -156,6 +148,7 @@ def _load_from_hub(
         copies_first=False,
         ends=folder.ends,
         stops=folder.stops,
+        encoder=folder.encoder,
     )
 
 

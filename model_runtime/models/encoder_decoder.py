@@ -19,18 +19,20 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from transformers import AutoModelForSeq2SeqLM, PreTrainedConfig
 
 from model_runtime.errors import BadPromptError
 from model_runtime.kv_cache import Points, Rows, Span
+from model_runtime.models import transformers_lm
+from model_runtime.models.transformers_lm import TransformersShape
 
 
 class EncoderDecoder(nn.Module):
-    """`t5` is a T5ForConditionalGeneration in eval mode; `context` positions are served a row."""
+    """`t5` is a T5ForConditionalGeneration in eval mode."""
 
-    def __init__(self, t5: Any, context: int) -> None:
+    def __init__(self, t5: Any) -> None:
         super().__init__()
         self.t5 = t5
-        self.context = context
 
     def forward(self, ids: Tensor, rows: Rows, start: int) -> Tensor:
         """Read a source, ids [B, S] at 0, or run the decoder's ids [B, T] from `start` on.
@@ -38,10 +40,10 @@ class EncoderDecoder(nn.Module):
         Gives the float32 logits of the last position [B, V], behind a source none, [B, 0]. Raises
         BadPromptError when the positions run past the rows.
         """
-        end, limit = start + ids.shape[1], min(self.context, rows.context)
-        if end > limit:
+        end = start + ids.shape[1]
+        if end > rows.context:
             raise BadPromptError(
-                f"The text and the answer need {end} positions, and the model has {limit}."
+                f"The text and the answer need {end} positions, and the model has {rows.context}."
             )
         if start == 0:
             return self._read(ids, rows)
@@ -65,7 +67,7 @@ class EncoderDecoder(nn.Module):
             key, value = (self._by_head(part(states)) for part in (attention.k, attention.v))
             place.write(number, key, value)
         rows.sources.fill_(ids.shape[1])
-        return states.new_empty(len(ids), 0, dtype=torch.float32)
+        return torch.empty(len(ids), 0, device=ids.device)
 
     def _run(
         self, ids: Tensor, positions: Tensor, rows: Rows, visible: int, place: Span | Points
@@ -127,3 +129,25 @@ class EncoderDecoder(nn.Module):
     def _by_head(self, x: Tensor) -> Tensor:
         """[B, T, heads * head_dim] to [B, heads, T, head_dim]"""
         return x.view(*x.shape[:2], self.t5.config.num_heads, -1).transpose(1, 2)
+
+
+def shape(name: str, config: PreTrainedConfig, context: int) -> TransformersShape:
+    """Of the network that `config` describes; `name` is for those that can't be served."""
+    network = transformers_lm.blank(config, AutoModelForSeq2SeqLM)
+    return transformers_lm.counted(
+        network,
+        linear_layers(network),
+        hidden_size=config.d_model,
+        vocab_size=config.vocab_size,
+        max_position_embeddings=context,
+        kv_layers=config.num_decoder_layers,
+        kv_heads=config.num_heads,
+        head_dim=config.d_kv,
+    )
+
+
+def linear_layers(network: Any) -> dict[str, nn.Linear]:
+    """Those whose matrices can be quantized; transformers looks at the type of the one it calls wo,
+    which is half of a feed-forward part."""
+    found = transformers_lm.linear_layers(network)
+    return {name: layer for name, layer in found.items() if not name.endswith(".wo")}
