@@ -32,7 +32,7 @@ def folder_of(name: str) -> Path:
     """
     if (model := catalogue.models().get(name.lower())) is None:
         folder = Path(name).expanduser().absolute()
-        if not folder.is_dir() and not _is_path(name):
+        if not folder.is_dir() and not is_path(name):
             catalogue.find(name)  # tells the nearest names
         return _whole(folder)
     if (found := installed(model)) is not None:
@@ -128,7 +128,8 @@ def _first_missing(folder: Path, names: list[str] | dict[str, object]) -> str:
     return f"it lacks {missing[0]}" if missing else ""
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Whether it can only mean a folder."""
     return name.startswith(("~", ".")) or os.sep in name or "/" in name
 
 

@@ -175,10 +175,13 @@ class HubFolder:
 def find(name: str) -> HubFolder | None:
     """A model of the catalogue by its name, or a folder by its path; None when it is one of ours.
 
-    Raises HubError and WeightsError for what is no whole model. A name that is neither is None too.
+    Raises UnknownModelError for a name that is neither, and HubError and WeightsError for what is
+    no whole model.
     """
     known = catalogue.models().get(name.lower())
     path = hub_cache.folder_of(name) if known else Path(name).expanduser()
+    if not known and not path.is_dir() and not hub_cache.is_path(name):
+        catalogue.find(name)  # tells the nearest names
     config = _json(path / CONFIG, {})
     if not isinstance(config.get("model_type"), str):
         return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tiny
 import torch
 from torch import Tensor
@@ -15,8 +16,9 @@ from model_runtime.counters import Work
 from model_runtime.device import Device
 from model_runtime.engine import Engine
 from model_runtime.kv_cache import KVCache, Rows
-from model_runtime.protocol import Chunk, Failure, Generate, Result
+from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Result
 from model_runtime.scheduler import Job, Scheduler
+from model_runtime.weights import LoadedModel
 
 DEVICE = Device(torch.device("cpu"), torch.float32, 16, "a test")
 
@@ -54,8 +56,8 @@ class Steps:
 class Bench:
     """An engine in the test's own thread. `said` is all it emitted, in order."""
 
-    def __init__(self, folder: Path, **model: Any) -> None:
-        loaded = tiny.model(folder, **model)
+    def __init__(self, folder: Path, loaded: LoadedModel | None = None, **model: Any) -> None:
+        loaded = loaded or tiny.model(folder, **model)
         self.steps = Steps(loaded.network)
         self.clock = Clock()
         self.said: list[tuple[int, Chunk | Result | Failure]] = []
@@ -121,3 +123,13 @@ class Bench:
         for slot in taken:
             slot.release()
         return len(taken)
+
+
+def check_same(found: tuple[Candidate, ...], expected: tuple[Candidate, ...]) -> None:
+    """Token for token, and the log-probabilities to 1e-4."""
+    for one, other in zip(found, expected, strict=True):
+        assert dataclasses.replace(one, mean_logprob=None, min_logprob=None) == dataclasses.replace(
+            other, mean_logprob=None, min_logprob=None
+        )
+        assert one.mean_logprob == pytest.approx(other.mean_logprob, abs=1e-4)
+        assert one.min_logprob == pytest.approx(other.min_logprob, abs=1e-4)

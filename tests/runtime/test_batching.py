@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine_bench import DEVICE, Bench
+from engine_bench import DEVICE, Bench, check_same
 from torch import Tensor
 
 from model_runtime import fit
@@ -30,16 +30,6 @@ def bench(tmp_path: Path) -> Bench:
 
 def alone(folder: Path, prefix: str, **fields: Any) -> tuple[Candidate, ...]:
     return Bench(folder).ask(prefix, **fields).candidates
-
-
-def check_same(found: tuple[Candidate, ...], expected: tuple[Candidate, ...]) -> None:
-    """Token for token, and the log-probabilities to 1e-4."""
-    for one, other in zip(found, expected, strict=True):
-        assert dataclasses.replace(one, mean_logprob=None, min_logprob=None) == dataclasses.replace(
-            other, mean_logprob=None, min_logprob=None
-        )
-        assert one.mean_logprob == pytest.approx(other.mean_logprob, abs=1e-4)
-        assert one.min_logprob == pytest.approx(other.min_logprob, abs=1e-4)
 
 
 # --- the same tokens, whichever way ---------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tiny_hub
 import torch
-from engine_bench import DEVICE, Bench
+from engine_bench import DEVICE, Bench, check_same
 
 from model_runtime import weights
 from model_runtime.prompts import render
@@ -36,12 +36,13 @@ def bench(model: LoadedModel, tmp_path: Path) -> Bench:
     return Bench(tmp_path, model)
 
 
-def generated(model: LoadedModel, prefix: str, new: int = NEW) -> str:
+def generated(bench: Bench, prefix: str, new: int = NEW) -> str:
     """What transformers' own loop gives, with its own cache and its own masks."""
+    model = bench.engine.model
     budget = model.config.max_position_embeddings - new
     request = Generate(0, prefix, SUFFIX, language="Python")
     ids = torch.tensor([render(model.format, model.tokenizer, request, budget).ids])
-    network: Any = model.network
+    network: Any = bench.steps.network
     with torch.inference_mode():
         found = network.lm.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, do_sample=False
@@ -57,13 +58,13 @@ def ask(bench: Bench, prefix: str = PREFIX, **fields: Any) -> Any:
 def test_the_tokens_of_generate_in_chunks_of_any_length(bench: Bench, chunk: int) -> None:
     bench.engine.device = dataclasses.replace(DEVICE, prefill_chunk=chunk)
     (found,) = ask(bench).candidates
-    assert (found.text, found.tokens) == (generated(bench.engine.model, PREFIX), NEW)
+    assert (found.text, found.tokens) == (generated(bench, PREFIX), NEW)
 
 
 def test_a_prompt_from_the_cache_gives_the_same(bench: Bench) -> None:
     first = ask(bench)
     again = ask(bench)
-    assert again.candidates == first.candidates
+    check_same(again.candidates, first.candidates)
     assert again.timing.cached_tokens == again.timing.prompt_tokens - 1
 
 
@@ -71,7 +72,7 @@ def test_typing_on_gives_the_tokens_of_generate(bench: Bench) -> None:
     ask(bench)
     typed = PREFIX + " + second"
     (found,) = ask(bench, typed).candidates
-    assert found.text == generated(bench.engine.model, typed)
+    assert found.text == generated(bench, typed)
 
 
 def test_several_clients_share_steps_and_get_what_each_gets_alone(bench: Bench) -> None:
@@ -81,13 +82,13 @@ def test_several_clients_share_steps_and_get_what_each_gets_alone(bench: Bench) 
     bench.serve()
     assert (4, 1) in bench.steps.shapes
     for number, prefix in prefixes.items():
-        assert bench.result(number).candidates[0].text == generated(bench.engine.model, prefix)
+        assert bench.result(number).candidates[0].text == generated(bench, prefix)
 
 
 def test_candidates_grow_in_branches_and_the_first_is_greedy(bench: Bench) -> None:
     found = ask(bench, candidates=3, temperature=1.0, seed=3).candidates
     assert len({one.text for one in found}) == 3
-    assert found[0].text == generated(bench.engine.model, PREFIX)
+    assert found[0].text == generated(bench, PREFIX)
     assert all(one.mean_logprob < 0 for one in found)
 
 
@@ -128,5 +129,5 @@ def test_a_smaller_cache_after_memory_ran_out_gives_the_same(bench: Bench) -> No
     (failed,) = [one for one in replies if isinstance(one, Failure)]
     assert failed.reason == Reason.OUT_OF_MEMORY
     kept = 1 if failed.id == 2 else 2
-    expected = generated(bench.engine.model, {1: PREFIX, **OTHERS}[kept])
+    expected = generated(bench, {1: PREFIX, **OTHERS}[kept])
     assert bench.result(kept).candidates[0].text == expected

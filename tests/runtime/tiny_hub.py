@@ -80,7 +80,7 @@ def network(kind: str, size: int, seed: int = 1, **sizes: Any) -> Any:
     lm = transformers.AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
     for parameter in lm.parameters():
         if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.4)
+            torch.nn.init.normal_(parameter, std=0.8)
     lm.generation_config.pad_token_id = 0
     return lm
 
