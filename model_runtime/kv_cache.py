@@ -236,7 +236,7 @@ class KVCache:
         for storage in (self._keys, self._values):
             for row in taken:
                 storage[:, row, :, :length].copy_(storage[:, slot.index, :, :length])
-        self._sources[taken] = self._sources[slot.index]
+        self._sources[taken] = self._sources[slot.index].clone()
         return taken
 
     def give_back(self, rows: Sequence[int]) -> None:

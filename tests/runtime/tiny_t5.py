@@ -49,10 +49,9 @@ def config(words: int, **fields: Any) -> transformers.T5Config:
         "d_kv": 8,
         "d_ff": 64,
         "num_layers": 2,
-        "num_decoder_layers": 3,
         "num_heads": 4,
         "n_positions": SOURCE,
-        "relative_attention_num_buckets": 8,
+        "relative_attention_num_buckets": 16,
         "relative_attention_max_distance": 24,
         "decoder_start_token_id": PAD,
         "pad_token_id": PAD,
@@ -63,22 +62,18 @@ def config(words: int, **fields: Any) -> transformers.T5Config:
     return transformers.T5Config(vocab_size=words, **{**sizes, **fields})
 
 
-def network(words: int, seed: int = 1, kind: Any = None, **fields: Any) -> Any:
-    """Random weights, large enough that every step writes another byte.
+def network(vocabulary: dict[str, int], seed: int = 2, **fields: Any) -> Any:
+    """Random weights whose position biases are large, so that every step writes another byte.
 
     Rows of zeros keep what isn't a visible ASCII character from ever being the likeliest token.
     """
     torch.manual_seed(seed)
-    kind = kind or transformers.T5ForConditionalGeneration
-    t5 = kind(config(words, **fields)).eval().requires_grad_(False)
+    t5 = transformers.T5ForConditionalGeneration(config(len(vocabulary), **fields))
+    t5.eval().requires_grad_(False)
     for name, parameter in t5.named_parameters():
         if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=2.0 if "shared" in name else 0.4)
-    return t5
-
-
-def silence(t5: Any, vocabulary: dict[str, int]) -> Any:
-    """Rows of zeros for what isn't a visible ASCII character: it is never the likeliest token."""
+            std = 0.02 if "shared" in name else 6.0 if "relative" in name else 0.3
+            torch.nn.init.normal_(parameter, std=std)
     hidden = [id_ for token, id_ in vocabulary.items() if len(token) > 1 or not "!" <= token <= "~"]
     t5.shared.weight[hidden] = 0
     return t5
@@ -87,9 +82,7 @@ def silence(t5: Any, vocabulary: dict[str, int]) -> Any:
 def write_folder(folder: Path, t5: Any = None, tokenizer: dict[str, Any] | None = None) -> Path:
     """A checkpoint as the hub has them; returns the folder."""
     description = tokenizer or tokenizer_json()
-    vocabulary = description["model"]["vocab"]
-    if t5 is None:
-        t5 = silence(network(len(vocabulary)), vocabulary)
+    t5 = t5 or network(description["model"]["vocab"])
     t5.save_pretrained(folder)
     (folder / "tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
     about = {
