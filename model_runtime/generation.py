@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from model_runtime import plan
+from model_runtime import catalogue, plan
 from model_runtime.counters import Spent
 from model_runtime.kv_cache import KVCache, Slot
 from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Reason, Result, Timing
@@ -130,7 +130,8 @@ class Generation:
     def answer(self) -> Result | Failure:
         request = self._request
         if request.task not in self._model.format.tasks:
-            message = f'The model {self._model.name} can\'t "{request.task}".'
+            others = catalogue.instead(request.task)
+            message = f'The model {self._model.name} can\'t "{request.task}"{others}'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
         found = _distinct(self._plan.copied + self._search.candidates())
         if found:

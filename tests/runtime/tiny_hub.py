@@ -69,7 +69,7 @@ def tokenizer_json(controls: tuple[str, ...]) -> dict[str, Any]:
     return description
 
 
-def network(kind: str, size: int, seed: int = 1, **sizes: Any) -> Any:
+def network(kind: str, size: int, seed: int = 1, std: float = 0.8, **sizes: Any) -> Any:
     """Random weights, large enough that every step writes another byte.
 
     Rows of zeros keep what isn't a visible ASCII character from ever being the likeliest token.
@@ -80,7 +80,7 @@ def network(kind: str, size: int, seed: int = 1, **sizes: Any) -> Any:
     lm = transformers.AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
     for parameter in lm.parameters():
         if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.8)
+            torch.nn.init.normal_(parameter, std=std)
     lm.generation_config.pad_token_id = 0
     return lm
 
