@@ -128,11 +128,9 @@ def test_batches_are_of_like_lengths_and_bounded() -> None:
     assert made == [[4], [1, 3], [2, 0]]
 
 
-def test_vectors_have_length_one_and_like_texts_are_near(bench: Bench, pooled: Path) -> None:
+def test_vectors_have_length_one(bench: Bench, pooled: Path) -> None:
     found = vectors(ask(bench, pooled, ("sort a list", "sort a lists", "§§§§")))
     torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
-    near = found @ found.T
-    assert near[0, 1] > near[0, 2]
 
 
 def test_a_control_token_in_a_text_stays_text(bench: Bench, pooled: Path) -> None:
