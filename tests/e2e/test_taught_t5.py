@@ -16,6 +16,8 @@ from model_runtime.protocol import Generate, Task
 
 ADD = "def add(a, b):\n    return a + b"
 JOIN = "def join(parts):\n    return ''.join(parts)"
+# transformers is imported first, which takes long on a busy machine.
+PATIENCE_S = 60.0
 IN_GO = "func add(a int, b int) int {\n\treturn a + b\n}"
 
 LESSONS = [
@@ -42,7 +44,9 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingEditor]:
         patch.setenv("CODEGEEX_MODEL", str(model))
         with ActingEditor() as window:
             window.begin()
-            window.ready()
+            window.wait_notification(
+                "codegeex/status", lambda it: it["phase"] == "ready", timeout=PATIENCE_S
+            )
             yield window
         stop = [sys.executable, "-m", "model_runtime", "stop"]
         subprocess.run(stop, cwd=ROOT, check=False, capture_output=True, timeout=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_runtime import embedding
+from model_runtime.embedding import EmbeddingRun
 from model_runtime.protocol import (
     MOST_TEXTS,
     Embed,
@@ -146,12 +148,28 @@ def test_no_texts_are_no_vectors(bench: Bench, pooled: Path) -> None:
     assert (reply.count, reply.dimensions, reply.vectors) == (0, 32, b"")
 
 
-def test_a_cancel_ends_it_between_two_batches(bench: Bench, pooled: Path) -> None:
-    bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(pooled)))
-    bench.engine.turn()
-    (run,) = bench.engine.running
-    bench.scheduler.cancel(1, 1)
+def in_the_first_batch(
+    bench: Bench, model: Path, do: Callable[[], None], **fields: Any
+) -> EmbeddingRun:
+    """A request of many batches to its end, with something done while the first one runs."""
+    encoder = bench.engine.embedder.encoder(str(model))
+    run_batch = encoder.vectors
+    runs: list[Any] = []
+
+    def vectors(texts: Any) -> Tensor:
+        runs[:] = bench.engine.running
+        do()
+        return run_batch(texts)
+
+    encoder.vectors = vectors  # type: ignore[method-assign]
+    bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(model), **fields))
     bench.serve()
+    run: EmbeddingRun = runs[0]
+    return run
+
+
+def test_a_cancel_ends_it_between_two_batches(bench: Bench, pooled: Path) -> None:
+    run = in_the_first_batch(bench, pooled, lambda: bench.scheduler.cancel(1, 1))
     assert bench.answer(1).reason == Reason.CANCELLED
     assert not run.finished
     assert run.spent.steps == 1
@@ -167,10 +185,7 @@ def test_who_types_goes_before_the_next_batch(bench: Bench, pooled: Path) -> Non
 
 
 def test_a_late_one_is_no_answer(bench: Bench, pooled: Path) -> None:
-    bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(pooled), deadline_ms=50))
-    bench.engine.turn()
-    bench.clock.now = 1.0
-    bench.serve()
+    in_the_first_batch(bench, pooled, lambda: setattr(bench.clock, "now", 1.0), deadline_ms=50)
     assert bench.answer(1).reason == Reason.DEADLINE
 
 
