@@ -56,7 +56,9 @@ class TextEncoder:
         shards = Shards(folder, sorted(path.name for path in folder.glob("*.safetensors")))
         _check_memory(shards, place, dtype)
         from transformers import AutoTokenizer, T5Config, T5EncoderModel
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         shape = T5Config(**{key: value for key, value in config.items() if key not in _NOT_SHAPE})
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, config=shape, local_files_only=True)
