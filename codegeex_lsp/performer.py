@@ -35,6 +35,7 @@ _VERBS = {
     Task.TRANSLATE: "translate code",
     Task.EXPLAIN: "explain code",
     Task.DOCSTRING: "write docstrings",
+    Task.SUMMARISE: "summarise code",
     Task.TEMPLATE: "continue templates",
 }
 ADVICE = (

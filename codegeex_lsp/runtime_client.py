@@ -13,7 +13,7 @@ import itertools
 import logging
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,7 +22,17 @@ from codegeex_lsp import __version__
 from codegeex_lsp.runtime_process import READ_BYTES, Connection, greet, start_runtime
 from codegeex_lsp.settings import TrustedSettings
 from model_runtime import endpoint, protocol
-from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason, Result
+from model_runtime.protocol import (
+    Embed,
+    Embedding,
+    Failure,
+    Generate,
+    Loading,
+    ModelState,
+    Priority,
+    Reason,
+    Result,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +45,10 @@ LOCK_PATIENCE_S = 1.0
 # More starts than this within the window is a crash loop: say so and wait the window out.
 STARTS_ALLOWED = 3
 STARTS_WINDOW_S = 60.0
+NO_EMBEDDING_MODEL = (
+    'There is no embedding model; name one as "embedding_model" in your config.toml, such as the '
+    "folder of codet5p-110m-embedding."
+)
 
 
 class Phase(StrEnum):
@@ -103,22 +117,46 @@ class RuntimeClient:
 
         A request with `stream` brings its text to `on_chunk` as it comes.
         """
-        if self.state.phase is not Phase.READY:
-            self.ensure()
-            raise Unanswered(_WAITING[self.state.phase], self.state.message)
         if on_chunk is not None:
             self._streams[request.id] = on_chunk
         try:
-            answer = await self._ask(request.id, request)
+            answer = await self._ask_the_model(request)
+        finally:
+            self._streams.pop(request.id, None)
+        assert isinstance(answer, Result)  # noqa: S101 - _resolve lets nothing else through
+        return answer
+
+    async def embed(
+        self, texts: Sequence[str], priority: Priority = Priority.BATCH, document: str = ""
+    ) -> Embedding:
+        """A vector for each text, by the embedding model of the user's settings.
+
+        Raises Unanswered, with unsupported_task when the settings name none; cancelling the await
+        cancels the work there. A newer INTERACTIVE one for the same `document` replaces it.
+        """
+        if not self.trusted.embedding_model:
+            raise Unanswered(Reason.UNSUPPORTED_TASK, NO_EMBEDDING_MODEL)
+        request = Embed(
+            self.next_id(), tuple(texts), self.trusted.embedding_model, document, priority
+        )
+        answer = await self._ask_the_model(request)
+        assert isinstance(answer, Embedding)  # noqa: S101 - as above
+        return answer
+
+    async def _ask_the_model(self, request: Generate | Embed) -> Result | Embedding:
+        """Raises Unanswered; a cancelled await is cancelled there too."""
+        if self.state.phase is not Phase.READY:
+            self.ensure()
+            raise Unanswered(_WAITING[self.state.phase], self.state.message)
+        try:
+            answer: Any = await self._ask(request.id, request)
         except asyncio.CancelledError:
             self._send(protocol.Cancel(request.id))
             raise
-        finally:
-            self._streams.pop(request.id, None)
         if isinstance(answer, Failure):
             raise Unanswered(_reason(answer.reason), answer.message)
-        assert isinstance(answer, Result)  # noqa: S101 - _resolve lets nothing else through
-        return answer
+        found: Result | Embedding = answer
+        return found
 
     def report(self, activity: protocol.Activity) -> None:
         """Tell the runtime what this window answered, for its status; dropped without a link."""
@@ -261,7 +299,12 @@ class RuntimeClient:
                     stream(message)
             case ModelState(state=state, message=text):
                 self._become(_PHASES.get(state, Phase.FAILED), text)
-            case Result(id=number) | Failure(id=number) | protocol.StatusReport(id=number):
+            case (
+                Result(id=number)
+                | Embedding(id=number)
+                | Failure(id=number)
+                | protocol.StatusReport(id=number)
+            ):
                 future = self._pending.get(number)
                 if future is not None and not future.done():
                     future.set_result(message)

@@ -58,7 +58,13 @@ def _setting(
     maximum: float | None = None,
     environment: str = "",
 ) -> Any:
-    about = {"text": text, "minimum": minimum, "maximum": maximum, "environment": environment}
+    about = {
+        "text": text,
+        "minimum": minimum,
+        "maximum": maximum,
+        "environment": environment,
+        "may_be_empty": default == "",
+    }
     return field(default=default, metadata=about)
 
 
@@ -157,6 +163,12 @@ class TrustedSettings:
         Quantize.NONE,
         "Keep a model that is stored in float16 smaller in memory; empty keeps it as it is.",
         environment="CODEGEEX_QUANTIZE",
+    )
+    embedding_model: str = _setting(
+        "",
+        "A second model for search by meaning: the folder of a T5 encoder such as "
+        "codet5p-110m-embedding; empty for none.",
+        environment="CODEGEEX_EMBEDDING_MODEL",
     )
     template_folder: str = _setting(
         "templates",
@@ -300,7 +312,7 @@ def _read(hint: Any, value: object, about: Mapping[str, Any]) -> object:
         return _read_number(hint, value, about)
     if hint == tuple[str, ...] and isinstance(value, list):
         return tuple(_read(str, item, about) for item in value)
-    if hint is str and isinstance(value, str) and value.strip():
+    if hint is str and isinstance(value, str) and (value.strip() or about["may_be_empty"]):
         return value
     if hint is bool and isinstance(value, bool):
         return value

@@ -18,6 +18,7 @@ from model_runtime.mailbox import Letter
 from model_runtime.protocol import (
     Activity,
     Cancel,
+    Embed,
     Failure,
     Forget,
     Generate,
@@ -125,8 +126,8 @@ class Connection:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case Generate():
-                self._daemon.generate(self, message)
+            case Generate() | Embed():
+                self._daemon.ask(self, message)
             case Cancel():
                 self._daemon.scheduler.cancel(self.number, message.id)
             case Remember(document=document, text=text):

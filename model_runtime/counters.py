@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_runtime.protocol import Failure, Result
+from model_runtime.protocol import Embedding, Failure, Result
 
 REMEMBERED_LATENCIES = 500
 
@@ -82,17 +82,19 @@ class Work:
 
 @dataclass(slots=True)
 class Answers:
-    """Written by the event loop. Latencies are from arrival to result, in milliseconds."""
+    """Written by the event loop. Latencies are from arrival to result, in milliseconds;
+    an embedding is as long as its texts are many and counts as an outcome only."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_LATENCIES))
 
-    def add(self, reply: Result | Failure, latency_ms: float = 0.0) -> None:
-        if isinstance(reply, Result):
-            self.outcomes["result"] += 1
-            self.latencies_ms.append(latency_ms)
-        else:
+    def add(self, reply: Result | Embedding | Failure, latency_ms: float = 0.0) -> None:
+        if isinstance(reply, Failure):
             self.outcomes[str(reply.reason)] += 1
+            return
+        self.outcomes[type(reply).__name__.lower()] += 1
+        if isinstance(reply, Result):
+            self.latencies_ms.append(latency_ms)
 
     def report(self) -> dict[str, Any]:
         ordered = sorted(self.latencies_ms)

@@ -30,12 +30,13 @@ from model_runtime.mailbox import Letter, Mailbox
 from model_runtime.protocol import (
     PROTOCOL_VERSION,
     Chunk,
+    Embed,
     Failure,
     Generate,
     Loading,
     ModelState,
     Reason,
-    Result,
+    Reply,
     Welcome,
 )
 from model_runtime.scheduler import Job, Scheduler
@@ -203,7 +204,7 @@ class Daemon:
 
     # --- requests -------------------------------------------------------------------------------
 
-    def generate(self, connection: Connection, request: Generate) -> None:
+    def ask(self, connection: Connection, request: Generate | Embed) -> None:
         """Queue a request, or say why the model can't take any."""
         if self._state.state == Loading.READY:
             self.scheduler.submit(connection.number, request)
@@ -214,11 +215,11 @@ class Daemon:
         self._answers.add(reply)
         connection.send(reply)
 
-    def _emit(self, job: Job, message: Chunk | Result | Failure) -> None:
+    def _emit(self, job: Job, message: Reply) -> None:
         """From any thread: bring an answer to the loop and on to its client."""
         self._in_loop(lambda: self._deliver(job, message))
 
-    def _deliver(self, job: Job, message: Chunk | Result | Failure) -> None:
+    def _deliver(self, job: Job, message: Reply) -> None:
         if not isinstance(message, Chunk):
             self._answers.add(message, (self.scheduler.clock() - job.arrived) * 1000)
         if (client := self._clients.get(job.client)) is not None:

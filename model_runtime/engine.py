@@ -20,6 +20,7 @@ from torch import Tensor
 from model_runtime import logs
 from model_runtime.counters import Work
 from model_runtime.device import Device
+from model_runtime.embedding import Embedder, EmbeddingRun
 from model_runtime.errors import RuntimeFailure
 from model_runtime.fit import cache_rows, kv_dtype, out_of_memory
 from model_runtime.generation import Generation, Piece
@@ -27,11 +28,11 @@ from model_runtime.kv_cache import KVCache, Rows
 from model_runtime.memory import Memory
 from model_runtime.models.codegeex import CodeGeeX
 from model_runtime.models.graphs import CudaCapture, DecodeGraphs
-from model_runtime.protocol import Chunk, Failure, Reason, Result
+from model_runtime.protocol import Embed, Embedding, Failure, Reason, Reply, Result
 from model_runtime.scheduler import Job, Scheduler, failure
 from model_runtime.weights import LoadedModel
 
-Reply = Chunk | Result | Failure
+Run = Generation | EmbeddingRun
 
 _MESSAGES = {
     Reason.OUT_OF_MEMORY: "The model ran out of memory; a shorter text or a smaller model needs "
@@ -61,7 +62,8 @@ class Engine:
         # transformers looks at tensors' values now and then, which no recording can.
         if device.place.type == "cuda" and isinstance(model.network, CodeGeeX):
             self.graphs = DecodeGraphs(model.network, CudaCapture())
-        self.running: list[Generation] = []
+        self.embedder = Embedder(device)
+        self.running: list[Run] = []
         self._out_of_memory = False
         self._work = work
 
@@ -86,6 +88,7 @@ class Engine:
             return False
         self._part()  # a copy needs no turn
         active = self._active()
+        self._embed(active)
         self._prefill(active)
         self._part()
         self._step([one for one in active if one in self.running])
@@ -109,15 +112,18 @@ class Engine:
         return True
 
     def _begin(self, job: Job) -> None:
-        show = partial(self.emit, job)
-        generation = Generation(
-            job, self.model, self.cache, self.memory, self.scheduler.clock, show
-        )
-        self.running.append(generation)
-        with self._at_the_cost_of(generation):
-            generation.begin()
+        run: Run
+        request, clock = job.request, self.scheduler.clock
+        if isinstance(request, Embed):
+            run = EmbeddingRun(job, request, self.embedder)
+        else:
+            show = partial(self.emit, job)
+            run = Generation(job, request, self.model, self.cache, self.memory, clock, show)
+        self.running.append(run)
+        with self._at_the_cost_of(run):
+            run.begin()
 
-    def _active(self) -> list[Generation]:
+    def _active(self) -> list[Run]:
         """Those whose turn it is; the others give way."""
         urgent = [one for one in self.running if one.job.urgent]
         if not urgent:
@@ -142,16 +148,24 @@ class Engine:
                 one.end_late()
                 self._end(one, one.answer())
 
-    def _end(self, generation: Generation, reply: Result | Failure) -> None:
-        generation.give_way()
-        self.running.remove(generation)
-        self._work.add(generation.spent)
-        self.scheduler.finish(generation.job)
-        self.emit(generation.job, reply)
+    def _end(self, run: Run, reply: Result | Embedding | Failure) -> None:
+        run.give_way()
+        self.running.remove(run)
+        self._work.add(run.spent)
+        self.scheduler.finish(run.job)
+        self.emit(run.job, reply)
 
     # --- run ----------------------------------------------------------------------------------
 
-    def _prefill(self, active: Sequence[Generation]) -> None:
+    def _embed(self, active: Sequence[Run]) -> None:
+        """One batch of the first texts that are to be embedded."""
+        for run in active:
+            if isinstance(run, EmbeddingRun) and not run.finished:
+                with self._at_the_cost_of(run):
+                    run.step()
+                return
+
+    def _prefill(self, active: Sequence[Run]) -> None:
         """One chunk of the first prompt that has more than a token to run."""
         for generation, piece in self._pieces(active):
             if piece.length > 1:
@@ -160,7 +174,7 @@ class Engine:
                     generation.take(piece, self._forward(piece.ids, rows, piece.start))
                 return
 
-    def _step(self, active: Sequence[Generation]) -> None:
+    def _step(self, active: Sequence[Run]) -> None:
         """The next token of all that have only one to run, in one pass."""
         pairs = [pair for pair in self._pieces(active) if pair[1].length == 1]
         pairs.sort(key=lambda pair: pair[1].rows)  # neighbours beside each other
@@ -175,8 +189,8 @@ class Engine:
                 with self._at_the_cost_of(generation):
                     generation.take(piece, part)
 
-    def _pieces(self, active: Sequence[Generation]) -> Iterator[tuple[Generation, Piece]]:
-        for generation in active:
+    def _pieces(self, active: Sequence[Run]) -> Iterator[tuple[Generation, Piece]]:
+        for generation in (run for run in active if isinstance(run, Generation)):
             piece = None
             with self._at_the_cost_of(generation):
                 piece = generation.piece(self.device.prefill_chunk)
@@ -214,7 +228,7 @@ class Engine:
     # --- failures stay in their request ---------------------------------------------------------
 
     @contextmanager
-    def _at_the_cost_of(self, *those: Generation) -> Iterator[None]:
+    def _at_the_cost_of(self, *those: Run) -> Iterator[None]:
         """When the work inside fails, so do these requests, and the engine goes on."""
         try:
             yield
@@ -230,7 +244,7 @@ class Engine:
                 those = (max(those, key=lambda one: one.job.arrived),)
             self._fail(those, reason, _MESSAGES[reason].format(kind=type(error).__name__))
 
-    def _fail(self, those: Sequence[Generation], reason: Reason, message: str) -> None:
+    def _fail(self, those: Sequence[Run], reason: Reason, message: str) -> None:
         for one in those:
             self._end(one, Failure(one.job.request.id, reason, message))
 

@@ -20,7 +20,7 @@ from model_runtime import catalogue, plan
 from model_runtime.counters import Spent
 from model_runtime.kv_cache import KVCache, Slot
 from model_runtime.memory import Memory
-from model_runtime.protocol import Candidate, Chunk, Failure, Reason, Result, Timing
+from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Reason, Result, Timing
 from model_runtime.recall import Recall
 from model_runtime.scheduler import Job, failure
 from model_runtime.stopping import Finish
@@ -46,6 +46,7 @@ class Generation:
     def __init__(
         self,
         job: Job,
+        request: Generate,
         model: LoadedModel,
         cache: KVCache,
         memory: Memory,
@@ -54,7 +55,7 @@ class Generation:
     ) -> None:
         self.job = job
         self.spent = Spent()
-        self._request = job.request
+        self._request = request
         self._model = model
         self._cache = cache
         self._memory = memory
@@ -95,7 +96,7 @@ class Generation:
         )
 
     def piece(self, longest: int) -> Piece | None:
-        """What to run next, at most `longest` tokens a row.
+        """What to run next, at most `longest` tokens a row, or all of what an encoder reads.
 
         None when it is finished, or waits for rows that others hold.
         """
@@ -107,7 +108,10 @@ class Generation:
         if self.finished:
             return None
         rows = self._branches or [slot.index]
-        return Piece([row[:longest] for row in self._pending], rows, self._start)
+        length = longest
+        if self._start < self._plan.source:
+            length = self._plan.source  # an encoder sees all of it at once
+        return Piece([row[:length] for row in self._pending], rows, self._start)
 
     def take(self, piece: Piece, logits: Tensor) -> None:
         """The piece was run; logits [B, V] are those behind it."""
@@ -161,7 +165,7 @@ class Generation:
             self._search.end(Finish.LENGTH)
             return None
         ids = self._plan.prompt + (self._grown[0] if width == 1 else [])
-        slot = self._cache.acquire(ids)
+        slot = self._cache.acquire(ids, self._plan.source)
         if slot is None:
             return None
         self._slot, self._start = slot, slot.reused

@@ -17,7 +17,7 @@ from typing import Any
 from model_runtime import catalogue, hub_cache
 from model_runtime.catalogue import Model
 from model_runtime.errors import HubError, WeightsError
-from model_runtime.prompts import Family, chat, fitting, of_catalogue
+from model_runtime.prompts import Family, chat, encoder_decoder, fitting, of_catalogue
 from model_runtime.prompts.template import conversation
 from model_runtime.protocol import Task
 from model_runtime.vocabulary import BLANK, control_tokens
@@ -30,6 +30,20 @@ CHAT_TEMPLATE = "chat_template.jinja"
 # What a row of the cache holds is served, and not more: a prompt of this length is 30000
 # characters of code.
 LONGEST_CONTEXT = 8192
+# Encoder-decoders, and how long a source may be for one that doesn't say it. Its positions are
+# relative, so that more would run, but with less sense than it was trained to.
+ENCODER_DECODER = "t5"
+USUAL_SOURCE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What an encoder-decoder's prompt is: `longest` tokens at most, the last of them `end`, for
+    the encoder, and `start`, with which the decoder begins."""
+
+    longest: int
+    end: int
+    start: int
 
 
 @dataclass(frozen=True)
@@ -45,18 +59,37 @@ class HubFolder:
         return self.model.name if self.model else self.path.name
 
     @property
+    def encodes(self) -> bool:
+        """Whether an encoder reads the prompt before a decoder writes."""
+        return bool(self.config["model_type"] == ENCODER_DECODER)
+
+    @property
     def context(self) -> int:
-        """Tokens that are served: what catalogue and network allow, at most LONGEST_CONTEXT."""
+        """Tokens that are served: what catalogue and network allow, at most LONGEST_CONTEXT.
+
+        An answer may be as long as the source that an encoder reads.
+        """
         keys = ("max_position_embeddings", "n_positions", "sliding_window")
-        known = [int(limit) for key in keys if (limit := self.config.get(key))]
-        return min(LONGEST_CONTEXT, *known, *([self.model.context] if self.model else []))
+        limits = [int(limit) for key in keys if (limit := self.config.get(key))]
+        known = limits or [USUAL_SOURCE] * self.encodes
+        longest = min(LONGEST_CONTEXT, *known, *([self.model.context] if self.model else []))
+        return 2 * longest if self.encodes else longest
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """None for a decoder alone."""
+        if not self.encodes:
+            return None
+        padding = self.config.get("pad_token_id", 0)
+        start = self.config.get("decoder_start_token_id", padding)
+        return Encoder(self.context // 2, self.ends[0], int(start))
 
     @cached_property
     def family(self) -> Family:
         """How it is asked. Raises WeightsError when nothing is known of that."""
         names = self.controls
         if self.model is None:
-            base = fitting(names)
+            base = encoder_decoder.fitting(names) if self.encodes else fitting(names)
         else:
             try:
                 base = of_catalogue(self.model.format)

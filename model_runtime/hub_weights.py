@@ -14,14 +14,15 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from model_runtime import fit
 from model_runtime.assembly import quantize_layer
 from model_runtime.errors import WeightsError
 from model_runtime.hub_folder import TOKENIZER, HubFolder
-from model_runtime.models import transformers_lm
+from model_runtime.models import encoder_decoder, transformers_lm
+from model_runtime.models.encoder_decoder import EncoderDecoder
 from model_runtime.models.transformers_lm import TransformersLM, TransformersShape
 from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
@@ -45,6 +46,7 @@ def load(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
         copies_first=False,
         ends=folder.ends,
         stops=folder.stops,
+        encoder=folder.encoder,
     )
 
 
@@ -58,12 +60,13 @@ def plan(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
 
 
 def _shape(folder: HubFolder) -> TransformersShape:
-    return transformers_lm.shape(folder.name, _config(folder), folder.context)
+    of = encoder_decoder.shape if folder.encodes else transformers_lm.shape
+    return of(folder.name, _config(folder), folder.context)
 
 
 def _network(
     folder: HubFolder, kept: fit.Kept, device: torch.device, dtype: torch.dtype
-) -> TransformersLM:
+) -> TransformersLM | EncoderDecoder:
     """The network on `device`, its matrices kept so. Raises WeightsError.
 
     What was trained in bfloat16 can overflow in float16, so it computes in the former.
@@ -75,19 +78,22 @@ def _network(
         _move(lm, set(), device, dtype)
     else:
         lm = _read(folder, torch.float16)
-        layers = transformers_lm.linear_layers(lm)
+        kind = encoder_decoder if folder.encodes else transformers_lm
+        layers = kind.linear_layers(lm)
         _move(lm, set(layers.values()), device, dtype)
         for name, layer in layers.items():
             weight = layer.weight.detach().to(device)
             quantize_layer(lm, f"{name}.weight", weight, kept, device, dtype)
-    return TransformersLM(lm.requires_grad_(False).eval())
+    ready = lm.requires_grad_(False).eval()
+    return EncoderDecoder(ready) if folder.encodes else TransformersLM(ready)
 
 
 def _tokenizer(folder: HubFolder, rows: int) -> Tokenizer:
     """Raises WeightsError when it is damaged or another model's than one of `rows` ids."""
     path = folder.path / TOKENIZER
     try:
-        made = Tokenizer.from_json(path, folder.begin, folder.ends[0])
+        silent = folder.family.silent
+        made = Tokenizer.from_json(path, folder.begin, folder.ends[0], silent)
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} can't be used: {error}.") from error
     if made.vocab_size > rows:
@@ -120,7 +126,8 @@ def _config(folder: HubFolder) -> PreTrainedConfig:
 
 
 def _read(folder: HubFolder, dtype: torch.dtype) -> Any:
-    read: Any = AutoModelForCausalLM.from_pretrained
+    kind: Any = AutoModelForSeq2SeqLM if folder.encodes else AutoModelForCausalLM
+    read = kind.from_pretrained
     try:
         lm, told = read(
             folder.path,

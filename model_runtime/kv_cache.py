@@ -31,12 +31,16 @@ class Rows:
     are the R rows it names, in its order. `runs` may name the same rows as (first, count) of
     neighbours: then attention takes each run by itself and copies nothing. Without runs it gathers
     the rows, which a CUDA graph can replay for other rows too.
+
+    `sources`, int64 [R] on their device, is an encoder-decoder's: how many positions of each row
+    hold what its decoder reads of the encoder. Other networks leave it alone.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     index: Tensor | None = None
     runs: tuple[tuple[int, int], ...] = ()
+    sources: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
     @property
     def context(self) -> int:
@@ -155,6 +159,8 @@ class KVCache:
         shape = (layers, self.slots + self.branches, heads, self.context, head_dim)
         self._keys = torch.zeros(shape, dtype=self._dtype, device=self._device)
         self._values = torch.zeros(shape, dtype=self._dtype, device=self._device)
+        rows = self.slots + self.branches
+        self._sources = torch.zeros(rows, dtype=torch.long, device=self._device)
         self._views: dict[tuple[int, int], Rows] = {}
         self._slots = [Slot(index, self.rows([index])) for index in range(self.slots)]
         self._free_branches = list(range(self.slots, self.slots + self.branches))
@@ -186,12 +192,13 @@ class KVCache:
             return True
         return False
 
-    def acquire(self, ids: Sequence[int]) -> Slot | None:
+    def acquire(self, ids: Sequence[int], whole: int = 0) -> Slot | None:
         """The free slot to run the prompt `ids` in, or None when all are in use.
 
         It is the one sharing the longest beginning with `ids`, or the least recently used one
         where that beginning isn't worthwhile. `slot.reused` positions need not be run again; it is
-        at most len(ids) - 1, because the last token's logits are always needed. Raises
+        at most len(ids) - 1, because the last token's logits are always needed. The first `whole`
+        tokens are re-used together or not at all: each of them may look at all of them. Raises
         BadPromptError when `ids` is empty or longer than the context.
         """
         if not 0 < len(ids) <= self.context:
@@ -201,13 +208,13 @@ class KVCache:
         free = [slot for slot in self._slots if not slot.in_use]
         if not free:
             return None
-        slot = max(free, key=lambda slot: _common_prefix(slot.tokens, ids))
-        if _common_prefix(slot.tokens, ids) < WORTHWHILE_SHARE * len(ids):
+        slot = max(free, key=lambda slot: _shared(slot.tokens, ids, whole))
+        if _shared(slot.tokens, ids, whole) < WORTHWHILE_SHARE * len(ids):
             slot = min(free, key=lambda slot: slot.last_used)
         self._clock += 1
         slot.last_used = self._clock
         slot.in_use = True
-        slot.reused = min(_common_prefix(slot.tokens, ids), len(ids) - 1)
+        slot.reused = min(_shared(slot.tokens, ids, whole), len(ids) - 1)
         del slot.tokens[slot.reused :]
         return slot
 
@@ -229,6 +236,7 @@ class KVCache:
         for storage in (self._keys, self._values):
             for row in taken:
                 storage[:, row, :, :length].copy_(storage[:, slot.index, :, :length])
+        self._sources[taken] = self._sources[slot.index].clone()
         return taken
 
     def give_back(self, rows: Sequence[int]) -> None:
@@ -262,6 +270,7 @@ class KVCache:
             self._views[first, count] = Rows(
                 keys=self._keys[:, first : first + count].unbind(0),
                 values=self._values[:, first : first + count].unbind(0),
+                sources=self._sources[first : first + count],
             )
         return self._views[first, count]
 
@@ -275,6 +284,12 @@ def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
         else:
             runs.append((number, 1))
     return runs
+
+
+def _shared(tokens: Sequence[int], ids: Sequence[int], whole: int) -> int:
+    """The length of their common beginning, which is nothing when it ends within `whole`."""
+    common = _common_prefix(tokens, ids)
+    return common if common >= whole else 0
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

@@ -18,7 +18,7 @@ from model_runtime.counters import Work
 from model_runtime.errors import RuntimeFailure
 from model_runtime.logs import LOG
 from model_runtime.prompts import PromptFormat
-from model_runtime.protocol import Chunk, Failure, Result, Task
+from model_runtime.protocol import Reply, Task
 from model_runtime.scheduler import Job, Scheduler
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def load_engine(
     device: str,
     quantize: str,
     scheduler: Scheduler,
-    emit: Callable[[Job, Chunk | Result | Failure], None],
+    emit: Callable[[Job, Reply], None],
     work: Work,
 ) -> Engine:
     """An engine that has run its first token. Raises RuntimeFailure, ImportError."""

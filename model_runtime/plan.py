@@ -6,7 +6,7 @@ It judges the fields and runs nothing; generation.py carries the plan out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_runtime import copying
 from model_runtime.beam import Beams
@@ -30,12 +30,13 @@ Show = Callable[[int, str], None]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`end` is the position that the longest candidate may reach. Without a prompt the search is
-    finished from the start."""
+    finished from the start. The first `source` tokens of the prompt are for an encoder."""
 
     copied: list[Candidate]
     prompt: list[int]
     search: Search
     end: int
+    source: int = 0
 
 
 NOTHING = Plan([], [], Sampled([], Sampling(), 0), 0)
@@ -65,7 +66,9 @@ def make(
     if wanted < 1:
         return Plan(copied, [], NOTHING.search, 0)
     prompt = _prompt(request, model, cache.context)
-    longest = min(request.max_new_tokens, cache.context - len(prompt.ids))
+    source = len(prompt.ids) if model.encoder else 0
+    ids = prompt.ids + ([model.encoder.start] if model.encoder else [])
+    longest = min(request.max_new_tokens, cache.context - len(ids))
     rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop, *model.stops))
 
     def continuation(show: Callable[[str], None]) -> Continuation:
@@ -87,7 +90,7 @@ def make(
             best_first=request.best_first,
             mixer=_mixer(request, model, recall),
         )
-    return Plan(copied, prompt.ids, search, len(prompt.ids) + longest)
+    return Plan(copied, ids, search, len(ids) + longest, source)
 
 
 def _copies(request: Generate, show: Show) -> list[Candidate]:
@@ -104,9 +107,13 @@ def _copies(request: Generate, show: Show) -> list[Candidate]:
 
 
 def _prompt(request: Generate, model: LoadedModel, context: int) -> Rendered:
-    """It leaves room for the new tokens, up to half of the context."""
+    """It leaves room for the new tokens, up to half of the context; a source has half of it."""
     budget = max(context - request.max_new_tokens, context // 2)
-    return render(model.format, model.tokenizer, request, budget)
+    if model.encoder is None:
+        return render(model.format, model.tokenizer, request, budget)
+    budget = min(model.encoder.longest, context // 2) - 1
+    rendered = render(model.format, model.tokenizer, request, budget)
+    return replace(rendered, ids=[*rendered.ids, model.encoder.end])
 
 
 def _recalls(request: Generate) -> bool:
@@ -123,9 +130,10 @@ def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) 
 
 
 def _ends(model: LoadedModel) -> set[int]:
-    """A prompt's control token too can only mean that the model is through with the text."""
+    """A prompt's control token too can only mean that the model is through with the text, but for
+    those that its answers hold."""
     controls = map(model.tokenizer.control, model.format.controls)
-    return {model.tokenizer.end_of_text, *controls, *model.ends}
+    return {model.tokenizer.end_of_text, *controls, *model.ends} - model.tokenizer.silent
 
 
 def _numbered(show: Show, number: int) -> Callable[[str], None]:

@@ -10,7 +10,9 @@ This is the one module both packages import. A connection is a stream of msgpack
     Generate     ->
                  <-  Chunk*                   only when `stream` was asked for
                  <-  Result | Failure         exactly one of the two
-    Cancel       ->                           the Generate it names ends with Failure(cancelled)
+    Embed        ->
+                 <-  Embedding | Failure      exactly one of the two
+    Cancel       ->                           what it names ends with Failure(cancelled)
     Remember     ->                           another document's text, whenever it settled
     Forget       ->                           and when it need not be known any more
     Activity     ->                           now and then; a window's tally for StatusReport
@@ -37,6 +39,8 @@ PROTOCOL_VERSION = 1
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 HELLO_DEADLINE_S = 2.0
 MAX_REMEMBERED_CHARS = 400_000
+# In one Embed.
+MOST_TEXTS = 256
 
 
 class Reason(StrEnum):
@@ -77,7 +81,8 @@ class Task(StrEnum):
     COMPLETE: text for the cursor. GENERATE: code for the cursor that does what the last comment
     before it, or `instruction`, asks. TRANSLATE: `code` in `target_language`. EXPLAIN: `code` with
     comments, or prose. DOCSTRING: what the comment on `code` should say, without its marks.
-    TEMPLATE: what follows `prefix`, a text of the user's own.
+    SUMMARISE: what `code` does, in one sentence. TEMPLATE: what follows `prefix`, a text of the
+    user's own.
     """
 
     COMPLETE = "complete"
@@ -85,6 +90,7 @@ class Task(StrEnum):
     TRANSLATE = "translate"
     EXPLAIN = "explain"
     DOCSTRING = "docstring"
+    SUMMARISE = "summarise"
     TEMPLATE = "template"
 
 
@@ -173,8 +179,25 @@ class Generate:
 
 
 @dataclass(frozen=True, slots=True)
+class Embed:
+    """Ask for a vector for each text, of which there are at most MOST_TEXTS.
+
+    `model` is the embedding model, a folder or a name of the catalogue: it is another than the one
+    that writes, and is loaded when it is first asked. A text longer than it can read is cut at its
+    end. The other fields are those of Generate; a question somebody waits for is INTERACTIVE.
+    """
+
+    id: int
+    texts: tuple[str, ...]
+    model: str = ""
+    document: str = ""
+    priority: int = Priority.BATCH
+    deadline_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop the Generate with this id; an unknown or finished id is ignored."""
+    """Stop the Generate or Embed with this id; an unknown or finished id is ignored."""
 
     id: int
 
@@ -299,6 +322,20 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """A vector of length 1 for each text of an Embed, in its order.
+
+    `vectors` are `count` times `dimensions` numbers, float32, little-endian, one vector after
+    another; the dot product of two of them says how near two texts are.
+    """
+
+    id: int
+    count: int
+    dimensions: int
+    vectors: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """No text, and why. `id` is 0 when the connection itself is refused."""
 
@@ -319,6 +356,7 @@ class StatusReport:
 Message = (
     Hello
     | Generate
+    | Embed
     | Cancel
     | Remember
     | Forget
@@ -329,9 +367,13 @@ Message = (
     | ModelState
     | Chunk
     | Result
+    | Embedding
     | Failure
     | StatusReport
 )
+
+# What a Generate or an Embed is answered with.
+Reply = Chunk | Result | Embedding | Failure
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Message)}
 
@@ -427,6 +469,7 @@ _ACCEPTED: dict[Any, tuple[type, ...]] = {
     float: (float, int),
     bool: (bool,),
     str: (str,),
+    bytes: (bytes,),
     float | None: (float, int, type(None)),
     dict[str, Any]: (dict,),
 }

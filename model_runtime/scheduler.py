@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from model_runtime.protocol import Failure, Generate, Priority, Reason
+from model_runtime.protocol import Embed, Failure, Generate, Priority, Reason
 
 QUEUE_CAPACITY = 32
 
@@ -26,7 +26,7 @@ class Job:
     """
 
     client: int
-    request: Generate
+    request: Generate | Embed
     arrived: float
     deadline: float | None
     cancelled: Reason | None = None
@@ -40,9 +40,10 @@ class Job:
         return self.deadline is not None and now >= self.deadline
 
     def replaces(self, older: Job) -> bool:
-        """Newest wins among the interactive requests of one client for one document."""
+        """Newest wins among the interactive requests of one client and kind for one document."""
         return (
-            self.client == older.client
+            type(self.request) is type(older.request)
+            and self.client == older.client
             and self.request.document == older.request.document != ""
             and self.request.priority == older.request.priority == Priority.INTERACTIVE
         )
@@ -50,7 +51,7 @@ class Job:
 
 _MESSAGES = {
     Reason.BUSY: "The runtime has too many requests waiting; try again in a moment.",
-    Reason.DEADLINE: "The deadline passed before there was any text.",
+    Reason.DEADLINE: "The deadline passed before there was an answer.",
     Reason.SUPERSEDED: "A newer request for the same document took its place.",
     Reason.CANCELLED: "The request was cancelled.",
     Reason.NOTHING_GENERATED: "The model had nothing to add here.",
@@ -83,7 +84,7 @@ class Scheduler:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def submit(self, client: int, request: Generate) -> None:
+    def submit(self, client: int, request: Generate | Embed) -> None:
         """Queue a request, or answer it at once: busy when the queue is full."""
         now = self.clock()
         deadline = now + request.deadline_ms / 1000 if request.deadline_ms else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class Tokenizer:
     """Encodes and decodes with one `tokenizers` object that has no control tokens of its own.
 
     `vocab_size` is the number of usable ids, `end_of_text` the id that ends a document, `controls`
-    the ids of all control tokens by name, `begin` those that every sequence begins with.
+    the ids of all control tokens by name, `begin` those that every sequence begins with, `silent`
+    those that stand for no text; the others stand for their names.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Tokenizer:
         controls: Mapping[str, int],
         begin: Sequence[int] = (),
         end_of_text: int | None = None,
+        silent: Collection[str] = (),
     ) -> None:
         self._bpe = bpe
         self.controls = dict(controls)
@@ -48,13 +50,20 @@ class Tokenizer:
         # Longest first: in an alternation the first that matches wins, not the longest.
         names = sorted(self.controls, key=len, reverse=True)
         self._control_pattern = re.compile("(" + "|".join(map(re.escape, names)) + ")")
+        self.silent = frozenset(self.controls[name] for name in silent if name in self.controls)
         self._bytes = _bytes_of_ids(bpe, self.controls)
+        for id_ in self.silent:
+            self._bytes[id_] = b""
         self.vocab_size = len(self._bytes)
         self.end_of_text = self.control(END_OF_TEXT) if end_of_text is None else end_of_text
 
     @classmethod
     def from_json(
-        cls, path: Path, begin: Sequence[int] = (), end_of_text: int | None = None
+        cls,
+        path: Path,
+        begin: Sequence[int] = (),
+        end_of_text: int | None = None,
+        silent: Collection[str] = (),
     ) -> Tokenizer:
         """A `tokenizer.json` of BPE, byte-level or SentencePiece's.
 
@@ -64,7 +73,7 @@ class Tokenizer:
             description = json.loads(path.read_text(encoding="utf-8"))
             controls = control_tokens(description)
             bpe = tokenizers.Tokenizer.from_str(json.dumps(_of_text_alone(description, controls)))
-            return cls(bpe, controls, begin, end_of_text)
+            return cls(bpe, controls, begin, end_of_text, silent)
         except OSError:
             raise
         except Exception as error:  # tokenizers raises bare Exception for a bad description

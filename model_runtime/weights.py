@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from model_runtime import fit, hub_folder, verification
 from model_runtime.assembly import Shards, assemble
 from model_runtime.errors import WeightsError
+from model_runtime.hub_folder import Encoder
 from model_runtime.mixing import Trust
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
@@ -29,6 +30,7 @@ from model_runtime.quantization import Precision
 from model_runtime.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from model_runtime.models.encoder_decoder import EncoderDecoder
     from model_runtime.models.transformers_lm import TransformersLM
 
 EMBEDDED_NAME = "codegeex-nano"
@@ -52,11 +54,12 @@ class LoadedModel:
 
     `copies_first` says that the model is weak enough for a copy from the same file to go before it;
     `trust` how much its own choice of a token counts beside the memory's, None not to mix them.
-    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts.
+    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts. With an
+    `encoder` it is an encoder-decoder.
     """
 
     name: str
-    network: CodeGeeX | TransformersLM
+    network: CodeGeeX | TransformersLM | EncoderDecoder
     tokenizer: Tokenizer
     format: PromptFormat | Family
     config: fit.Shape
@@ -64,6 +67,7 @@ class LoadedModel:
     trust: Trust | None = None
     ends: tuple[int, ...] = ()
     stops: tuple[str, ...] = ()
+    encoder: Encoder | None = None
 
 
 @dataclass(frozen=True, slots=True)

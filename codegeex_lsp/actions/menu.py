@@ -50,6 +50,7 @@ def offers(
         if is_definition(snapshot.lines[opening(snapshot, start.line)]):
             found.append(_offer("Write a docstring", Task.DOCSTRING))
         found.append(_offer("Explain in comments", Task.EXPLAIN, style="comments"))
+        found.append(_offer("Summarise in a comment", Task.SUMMARISE))
         document = _offer("Explain in a document", Task.EXPLAIN, kind=SOURCE, style="document")
         found.append(document)
         for name in targets:

@@ -13,7 +13,7 @@ import attrs
 
 from codegeex_lsp.errand import ActionParams
 from codegeex_lsp.errors import InvalidParamsError
-from codegeex_lsp.handlers import docstring, explain, generate, template, translate
+from codegeex_lsp.handlers import docstring, explain, generate, summarise, template, translate
 from codegeex_lsp.session import Session
 
 Handle = Callable[[Session, Any], Awaitable[dict[str, Any]]]
@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[Handle, type[ActionParams]]] = {
     "codegeex.translate": (translate.handle, translate.TranslateParams),
     "codegeex.explain": (explain.handle, explain.ExplainParams),
     "codegeex.docstring": (docstring.handle, ActionParams),
+    "codegeex.summarise": (summarise.handle, ActionParams),
     "codegeex.template": (template.handle, template.TemplateParams),
 }
 

@@ -7,10 +7,10 @@ import threading
 from model_runtime.bench.speed import Cancel
 from model_runtime.counters import Work
 from model_runtime.device import Device
-from model_runtime.engine import Engine, Reply
+from model_runtime.engine import Engine
 from model_runtime.models.codegeex import CodeGeeX
 from model_runtime.prompts import PromptFormat
-from model_runtime.protocol import Chunk, Generate
+from model_runtime.protocol import Chunk, Generate, Reply
 from model_runtime.scheduler import Job, Scheduler
 from model_runtime.tokenizer import Tokenizer
 from model_runtime.weights import EMBEDDED_FOLDER, LoadedModel

@@ -7,6 +7,7 @@ knows no text, no sampling and no files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,18 +124,27 @@ def served_context(config: PreTrainedConfig) -> int:
 def shape(name: str, config: PreTrainedConfig, context: int) -> TransformersShape:
     """Of the network that `config` describes. Raises WeightsError for one that can't be served."""
     refuse_what_cannot_be_served(name, config)
-    network = blank(config)
+    network = blank(config, AutoModelForCausalLM)
     heads = config.num_attention_heads
     kv_heads = 1 if getattr(config, "multi_query", False) else heads
-    linear = [m.weight for m in linear_layers(network).values()]
-    total = sum(parameter.numel() for parameter in network.parameters())
-    return TransformersShape(
+    return counted(
+        network,
+        linear_layers(network),
         hidden_size=config.hidden_size,
         vocab_size=config.vocab_size,
         max_position_embeddings=min(context, served_context(config)),
         kv_layers=config.num_hidden_layers,
         kv_heads=getattr(config, "num_key_value_heads", None) or kv_heads,
         head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
+    )
+
+
+def counted(network: nn.Module, layers: Mapping[str, nn.Linear], **sizes: int) -> TransformersShape:
+    """The shape with these `sizes`; `layers` are those whose matrices can be quantized."""
+    linear = [layer.weight for layer in layers.values()]
+    total = sum(parameter.numel() for parameter in network.parameters())
+    return TransformersShape(
+        **sizes,
         linear_parameters=(quantizable := sum(weight.numel() for weight in linear)),
         linear_rows=sum(weight.shape[0] for weight in linear),
         other_parameters=total - quantizable,
@@ -159,10 +169,10 @@ def refuse_what_cannot_be_served(name: str, config: PreTrainedConfig) -> None:
         )
 
 
-def blank(config: PreTrainedConfig) -> nn.Module:
-    """The network without storage: shapes only."""
+def blank(config: PreTrainedConfig, kind: Any) -> nn.Module:
+    """The network without storage: shapes only. `kind` is one of transformers' AutoModels."""
     with torch.device("meta"):
-        network: nn.Module = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+        network: nn.Module = kind.from_config(config)
     return network
 
 

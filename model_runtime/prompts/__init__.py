@@ -2,7 +2,7 @@
 
     __init__.py   the families by name, and render(): start reading here
     family.py     what a family says of itself
-    codegeex.py   CodeGeeX-13B and CodeGeeX2; nano.py, plain.py, chat.py the others
+    codegeex.py   CodeGeeX-13B and CodeGeeX2; nano.py, plain.py, chat.py, encoder_decoder.py others
     fim.py        filling in at a cursor, a table of families
     template.py   conversations by the chat template that a tokenizer brings
     pieces.py     what prompts are made of; fitting them to the budget
@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 from model_runtime.prompts import fim
 from model_runtime.prompts.chat import CHATML, CODEGEEX4
 from model_runtime.prompts.codegeex import CODEGEEX
+from model_runtime.prompts.encoder_decoder import SPAN, SUMMARISER
 from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.nano import NANO
 from model_runtime.prompts.pieces import fit, shown
-from model_runtime.prompts.plain import CODEGEN, CODET5P
+from model_runtime.prompts.plain import CODEGEN
 from model_runtime.prompts.tags import TAGS, comment, tag_line
 from model_runtime.protocol import Generate, Task
 
@@ -46,8 +47,9 @@ __all__ = [
 ]
 
 
-# What the catalogue calls the prompt that is the text before the cursor.
-PLAIN = "plain"
+# What the catalogue calls the prompt that is the text before the cursor, that which is the code,
+# and that which has a gap.
+PLAIN, TEXT, T5_SPAN = "plain", "text", "t5-span"
 
 
 class PromptFormat(StrEnum):
@@ -82,7 +84,7 @@ _FAMILIES: dict[PromptFormat, Family] = {
     PromptFormat.CODEGEEX2: CODEGEEX,
     PromptFormat.CODEGEEX4: CODEGEEX4,
     PromptFormat.CODEGEN: CODEGEN,
-    PromptFormat.CODET5P: CODET5P,
+    PromptFormat.CODET5P: SUMMARISER,
     PromptFormat.CHATML: CHATML,
 }
 
@@ -99,11 +101,12 @@ class Rendered:
 def of_catalogue(format: str) -> Family:
     """The family of a model without a chat template, by what the catalogue calls its format.
 
-    Raises KeyError for a format that is no prompt of a decoder.
+    Raises ValueError for a format that is no prompt.
     """
     if format in fim.FORMATS:
         return fim.family(format)
-    return _FAMILIES[PromptFormat.CODEGEN if format == PLAIN else PromptFormat(format)]
+    others = {PLAIN: CODEGEN, TEXT: SUMMARISER, T5_SPAN: SPAN}
+    return others[format] if format in others else _FAMILIES[PromptFormat(format)]
 
 
 def fitting(controls: Container[str]) -> Family:

@@ -57,6 +57,11 @@ def docstring(request: Generate) -> tuple[Piece, ...]:
     return (Text(f"{request.code}\n\n{wanted}"),)
 
 
+def summarise(request: Generate) -> tuple[Piece, ...]:
+    wanted = f"Say in one sentence what this {request.language} code does. Output only it."
+    return (Text(f"{request.code}\n\n{wanted}"),)
+
+
 def template(request: Generate) -> tuple[Piece, ...]:
     return (Text(request.prefix),)
 
@@ -66,6 +71,7 @@ TASKS = {
     Task.TRANSLATE: translate,
     Task.EXPLAIN: explain,
     Task.DOCSTRING: docstring,
+    Task.SUMMARISE: summarise,
     Task.TEMPLATE: template,
 }
 

@@ -129,6 +129,7 @@ CODEGEEX = Family(
         Task.TRANSLATE: translate,
         Task.EXPLAIN: explain,
         Task.DOCSTRING: docstring,
+        Task.SUMMARISE: docstring,  # its example is documented in one sentence
         Task.TEMPLATE: template,
     }
 )

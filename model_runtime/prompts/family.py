@@ -30,10 +30,12 @@ Format = Callable[[Generate], Prompt]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`controls` are the control tokens that a tokenizer must have for the formats."""
+    """`controls` are the control tokens that a tokenizer must have for the formats; `silent` those
+    that may stand in an answer and are no text."""
 
     formats: Mapping[Task, Format]
     controls: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -1,7 +1,6 @@
-"""Models that know one thing: CodeGen continues text, CodeT5+ describes the code it is given.
+"""Models that know one thing: CodeGen continues text.
 
-CodeGen was trained on bare files: no tag line, an instruction is a comment. CodeT5+ (bimodal) reads
-the code in its encoder and writes its summary, so its whole prompt is the code.
+It was trained on bare files: no tag line, an instruction is a comment.
 """
 
 from __future__ import annotations
@@ -24,9 +23,4 @@ def template(request: Generate) -> Prompt:
     return Prompt((Text(request.prefix),))
 
 
-def summarize(request: Generate) -> Prompt:
-    return Prompt((Text(request.code),))
-
-
 CODEGEN = Family({Task.COMPLETE: complete, Task.GENERATE: generate, Task.TEMPLATE: template})
-CODET5P = Family({Task.DOCSTRING: summarize})

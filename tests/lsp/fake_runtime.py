@@ -6,14 +6,27 @@ CODEGEEX_RUNTIME_DIR looks, and is as fast, slow, busy or broken as the test wan
 
 from __future__ import annotations
 
+import array
 import asyncio
+import math
 import os
+import string
 import threading
 from collections.abc import Callable
 from typing import Any, Self
 
 from model_runtime import __version__, endpoint, protocol
-from model_runtime.protocol import Candidate, Failure, Generate, Loading, ModelState, Reason, Timing
+from model_runtime.protocol import (
+    Candidate,
+    Embed,
+    Embedding,
+    Failure,
+    Generate,
+    Loading,
+    ModelState,
+    Reason,
+    Timing,
+)
 
 MODEL = "fake"
 DEVICE = "cpu"
@@ -27,6 +40,17 @@ def candidates(*texts: str, source: str = "model", logprob: float = -0.2) -> tup
     return tuple(Candidate(text, source, "lines", 3, logprob, logprob) for text in texts)
 
 
+def counted_letters(request: Embed) -> Embedding:
+    """Texts with the same letters are near each other; a to z and one for the others."""
+    vectors = array.array("f")
+    for text in request.texts:
+        counts = [text.lower().count(letter) for letter in string.ascii_lowercase]
+        counts.append(len(text) - sum(counts) + 1)
+        length = math.hypot(*counts)
+        vectors.extend(count / length for count in counts)
+    return Embedding(request.id, len(request.texts), 27, vectors.tobytes())
+
+
 class FakeRuntime:
     """`answer` maps a request to candidates or a Failure; `delay_s` is the model's time.
 
@@ -37,12 +61,14 @@ class FakeRuntime:
     def __init__(self, model: str = MODEL) -> None:
         self.model = model
         self.answer: Callable[[Generate], Answer] = lambda request: candidates("answer()")
+        self.embedding: Callable[[Embed], Embedding | Failure] = counted_letters
         self.delay_s = 0.0
         self.minimum_confidence = 0.0
         self.tasks: tuple[str, ...] = tuple(protocol.Task)
         self.context_tokens = 2048
         self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
+        self.embeds: list[Embed] = []
         self.cancelled: list[int] = []
         self.activities: list[protocol.Activity] = []
         self.remembered: dict[str, str] = {}
@@ -156,6 +182,9 @@ class FakeRuntime:
                 work = self._loop.create_task(self._work(message, writer))
                 self._running[writer, number] = work
                 self.most_at_once = max(self.most_at_once, self.running)
+            case Embed():
+                self.embeds.append(message)
+                writer.write(protocol.encode(self.embedding(message)))
             case protocol.Cancel(id=number):
                 self.cancelled.append(number)
                 if (task := self._running.pop((writer, number), None)) is not None:

@@ -92,9 +92,10 @@ def frame(message: Json) -> bytes:
 
 def test_the_menu_asks_no_model(model: FakeRuntime, acting: ActingEditor) -> None:
     actions = acting.page(f"# add\n{ADD.replace('a + b', 'a ‸+ b')}\n").actions()
-    assert [action["kind"] for action in actions[:4]] == [
+    assert [action["kind"] for action in actions[:5]] == [
         "refactor.rewrite.codegeex.docstring",
         "refactor.rewrite.codegeex.explain",
+        "refactor.rewrite.codegeex.summarise",
         "source.codegeex.explain",
         "refactor.rewrite.codegeex.translate",
     ]

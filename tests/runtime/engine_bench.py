@@ -16,7 +16,7 @@ from model_runtime.counters import Work
 from model_runtime.device import Device
 from model_runtime.engine import Engine
 from model_runtime.kv_cache import KVCache, Rows
-from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Result
+from model_runtime.protocol import Candidate, Chunk, Embedding, Failure, Generate, Result
 from model_runtime.scheduler import Job, Scheduler
 from model_runtime.weights import LoadedModel
 
@@ -72,8 +72,8 @@ class Bench:
     def with_cache(self, slots: int, branches: int) -> None:
         config = self.engine.model.config
         self.engine.cache = KVCache(
-            layers=config.num_layers + 1,
-            heads=config.num_attention_heads,
+            layers=config.kv_layers,
+            heads=config.kv_heads,
             head_dim=config.head_dim,
             context=config.max_position_embeddings,
             slots=slots,
@@ -90,14 +90,14 @@ class Bench:
         while self.scheduler.waiting or self.engine.running:
             self.engine.turn()
 
-    def answer(self, number: int) -> Result | Failure:
+    def answer(self, number: int) -> Any:
         """The one answer there must be."""
         (reply,) = [
             message
             for _, message in self.said
             if message.id == number and not isinstance(message, Chunk)
         ]
-        assert isinstance(reply, Result | Failure)
+        assert isinstance(reply, Result | Embedding | Failure)
         return reply
 
     def result(self, number: int) -> Result:

@@ -206,6 +206,7 @@ def test_form(format: PromptFormat, task: Task, fields: dict[str, Any], expected
     [
         (Task.EXPLAIN, "says what the statement does."),
         (Task.DOCSTRING, "Output only the text of the comment."),
+        (Task.SUMMARISE, "Output only it."),
         (Task.TEMPLATE, "mine"),
     ],
 )
@@ -231,7 +232,7 @@ def test_each_family_says_what_it_can() -> None:
         PromptFormat.CODEGEEX2: everything,
         PromptFormat.CODEGEEX4: everything,
         PromptFormat.CODEGEN: {Task.COMPLETE, Task.GENERATE, Task.TEMPLATE},
-        PromptFormat.CODET5P: {Task.DOCSTRING},
+        PromptFormat.CODET5P: {Task.DOCSTRING, Task.EXPLAIN, Task.SUMMARISE},
         PromptFormat.CHATML: everything,
     }
 
