@@ -118,10 +118,6 @@ class Engine:
         reply = self._answers[-1]
         return reply.candidates if isinstance(reply, Result) else (), self._work.total
 
-    def forget(self) -> None:
-        """The next prompt is run whole."""
-        self.engine.cache._allocate()
-
 
 def compare(engine: Engine, cursors: Sequence[Place], tokens: int, lines: int) -> Ways:
     """Every completion both ways. The prompt is in the cache for both after the first request."""
@@ -137,5 +133,7 @@ def compare(engine: Engine, cursors: Sequence[Place], tokens: int, lines: int) -
             total.decode_s += spent.decode_s
             total.generated_tokens += spent.generated_tokens
             total.steps += spent.steps
+            total.drafted_tokens += spent.drafted_tokens
+            total.accepted_tokens += spent.accepted_tokens
         ways.different += texts[0] != texts[1]
     return ways

@@ -230,6 +230,8 @@ class Generation:
             self._slot.append(ids[: right + 1])
         if self._plan.drafts is not None:
             self._plan.drafts.learn(piece.drafted, right)
+        self.spent.drafted_tokens += piece.drafted
+        self.spent.accepted_tokens += right
 
     def _show(self, number: int, text: str) -> None:
         if text and self._request.stream:

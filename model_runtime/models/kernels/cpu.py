@@ -2,16 +2,11 @@
 
 Measured on one core with AVX512-VNNI, 5120 x 5120, ms a product (float32 | INT8 | INT4):
 M=1 8.1 | 2.6 | 1.9, M=16 41 | 8.4 | 35, M=128 163 | 69 | 240.
-
-Small matrices have a second copy for FBGEMM, which has less to do before each product. All products
-of a network of 38 M parameters (hidden 512, 8 blocks, 16k tokens), ms float32 | oneDNN | FBGEMM:
-M=1 12.4 | 8.1 | 6.1, M=4 23 | 8.1 | 9.0, M=8 31 | 9.2 | 9.8.
 """
 
 from __future__ import annotations
 
 import functools
-import warnings
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,19 +20,13 @@ from model_runtime.quantization import GROUP, INT8_MAX, Int4Matrix, Int8Matrix, 
 RESIDUAL_STEPS = 254.0
 INT8_ZERO = 128
 SMALLEST_STEP = 1e-30
-# A matrix of so many weights may be packed twice; those of a model of billions are larger.
-LARGEST_COPIED = 16_000_000
 # What a kernel may differ from the float product, of its norm. INT4 computes in bfloat16.
 INT8_TOLERANCE, INT4_TOLERANCE = 1e-3, 1e-2
 
 
 def int8_kernel(matrix: Int8Matrix, dtype: torch.dtype) -> Kernel | None:
     """The one that works, or None."""
-    if dtype != torch.float32 or why_not_onednn():
-        return None
-    if matrix.shape.numel() <= LARGEST_COPIED and not why_not_small():
-        return SmallInt8(matrix)
-    return OneDnnInt8(matrix)
+    return OneDnnInt8(matrix) if dtype == torch.float32 and not why_not_onednn() else None
 
 
 def int4_kernel(matrix: Int4Matrix, dtype: torch.dtype) -> Kernel | None:
@@ -60,8 +49,12 @@ class OneDnnInt8:
         self._zeros = torch.zeros(len(self._scale), dtype=torch.int64)
 
     def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
-        rows, step = _two_rows(x)
-        rows = rows.round_().add_(INT8_ZERO).to(torch.uint8)
+        # A position of zeros has no step of its own; the smallest one keeps it zeros.
+        step = x.abs().amax(dim=1, keepdim=True).div_(INT8_MAX).clamp_(min=SMALLEST_STEP)
+        scaled = x / step
+        coarse = scaled.round()
+        fine = scaled.sub_(coarse).mul_(RESIDUAL_STEPS).round_()
+        rows = torch.cat((coarse, fine)).add_(INT8_ZERO).to(torch.uint8)
         both: Tensor = torch.ops.onednn.qlinear_pointwise(
             rows,
             1.0,
@@ -77,46 +70,8 @@ class OneDnnInt8:
             [],
             "",
         )
-        return _joined(both, step, bias)
-
-
-class SmallInt8(OneDnnInt8):
-    """The same, but a single position by FBGEMM, whose operator makes integers of its input."""
-
-    def __init__(self, matrix: Int8Matrix) -> None:
-        super().__init__(matrix)
-        engine = torch.backends.quantized.engine
-        torch.backends.quantized.engine = "fbgemm"
-        with warnings.catch_warnings():
-            # torch will drop such tensors one day; then the trial says so and oneDNN does it all.
-            warnings.simplefilter("ignore", UserWarning)
-            codes = torch._make_per_channel_quantized_tensor(
-                matrix.codes, matrix.scale.double(), self._zeros, 0
-            )
-        self._single = torch.ops.quantized.linear_prepack(codes, None)
-        torch.backends.quantized.engine = engine
-
-    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
-        if len(x) > 1:
-            return super().__call__(x, bias)
-        rows, step = _two_rows(x)
-        multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-        return _joined(multiply(rows, 1.0, INT8_ZERO, self._single), step, bias)
-
-
-def _two_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """For x [M, in] rows [2 M, in] within +-127, the last M still to be rounded; steps [M, 1]."""
-    # A position of zeros has no step of its own; the smallest one keeps it zeros.
-    step = x.abs().amax(dim=1, keepdim=True).div_(INT8_MAX).clamp_(min=SMALLEST_STEP)
-    scaled = x / step
-    coarse = scaled.round()
-    return torch.cat((coarse, scaled.sub_(coarse).mul_(RESIDUAL_STEPS))), step
-
-
-def _joined(both: Tensor, step: Tensor, bias: Tensor) -> Tensor:
-    """[M, out] from the products [2 M, out] of _two_rows."""
-    coarse, fine = both.chunk(2)
-    return torch.addcmul(bias, torch.add(coarse, fine, alpha=1 / RESIDUAL_STEPS), step)
+        product = torch.add(both[: len(x)], both[len(x) :], alpha=1 / RESIDUAL_STEPS)
+        return product.mul_(step).add_(bias)
 
 
 class PackedInt4:
@@ -143,13 +98,6 @@ def why_not_onednn() -> str:
     """Empty when the operator gives the right numbers on this machine, else what was wrong."""
     matrix = trial.int8_matrix()
     return trial.why_not("onednn INT8", lambda: OneDnnInt8(matrix), matrix, INT8_TOLERANCE)
-
-
-@functools.cache
-def why_not_small() -> str:
-    """Empty when FBGEMM gives the right numbers on this machine, else what was wrong."""
-    matrix = trial.int8_matrix()
-    return trial.why_not("FBGEMM INT8", lambda: SmallInt8(matrix), matrix, INT8_TOLERANCE)
 
 
 @functools.cache
