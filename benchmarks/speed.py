@@ -1,8 +1,7 @@
 """How fast completions come: `scripts/bench speed [FOLDER] [--places 30] [--json FILE]`.
 
-In one process, one after the other, by turns: the engine on real files (FOLDER's, else the
-project's own) with and without drafts, and beside it transformers' generate() and, where
-llama-cpp-python is installed, llama.cpp, each with a GPT-2 of the same dimensions and random
+In one process: the engine on real files (FOLDER's, else the project's own) with and without drafts,
+and its network by turns with transformers' generate() of a GPT-2 of the same dimensions and random
 weights. Milliseconds are of the processor, not of the clock on the wall: on a machine that does
 other things as well these are the ones that can be compared.
 """
