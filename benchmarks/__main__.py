@@ -1,6 +1,7 @@
 """`scripts/bench`: all figures in one run, as Markdown.
 
-`scripts/bench quality FOLDER` measures how good completions are, which needs held-out text, and
+`scripts/bench quality FOLDER` measures how good completions are, which needs held-out text;
+`scripts/bench speed [FOLDER]` how fast they are, on FOLDER's files;
 `scripts/bench retrieval [FOLDER]` the workspace's index.
 """
 
@@ -13,17 +14,21 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import completion, model, quality, retrieval, server, turns
+from benchmarks import completion, model, quality, retrieval, server, speed, turns
 
 
 def main() -> None:
     print(f"{datetime.date.today()}, {_machine()}")
-    if sys.argv[1:2] == ["quality"]:
-        quality.measure(sys.argv[2:])
-        return
-    if sys.argv[1:2] == ["retrieval"]:
-        retrieval.measure(sys.argv[2:])
-        return
+    match sys.argv[1:]:
+        case ["quality", *options]:
+            quality.measure(options)
+            return
+        case ["retrieval", *options]:
+            retrieval.measure(options)
+            return
+        case ["speed", *options]:
+            speed.measure(options)
+            return
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CODEGEEX_RUNTIME_DIR"] = folder
         os.environ["CODEGEEX_STATE_DIR"] = folder

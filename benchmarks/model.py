@@ -27,8 +27,8 @@ def measure() -> None:
     model = weights.load(weights.EMBEDDED_NAME, chosen.place, chosen.dtype)
     size = f"{PROMPT} tokens of prompt, {NEW} new, median of {RUNS}; {chosen.reason}"
     title(f"The network alone: {size}", "prefill", "tokens/s")
-    ours = _timed(_ours(model))
-    theirs = _timed(_transformers(model.config))
+    ours = _timed(ours_alone(model, PROMPT))
+    theirs = _timed(transformers_alone(model.config, PROMPT))
     row("codegeex-runtime", f"{ours[0] * 1000:.1f} ms", f"{NEW / ours[1]:.0f}")
     row("transformers generate()", f"{theirs[0] * 1000:.1f} ms", f"{NEW / theirs[1]:.0f}")
     row("ratio", ratio(ours[0], theirs[0]), ratio(ours[1], theirs[1]))
@@ -46,7 +46,8 @@ def _timed(generate: Callable[[int], None]) -> tuple[float, float]:
     return median(first), median(all_) - median(first)
 
 
-def _ours(model: weights.LoadedModel) -> Callable[[int], None]:
+def ours_alone(model: weights.LoadedModel, length: int) -> Callable[[int], None]:
+    """Runs a prompt of `length` tokens and generates as many as it is told, greedily."""
     config = model.config
     cache = KVCache(
         layers=config.num_layers + 1,
@@ -58,21 +59,22 @@ def _ours(model: weights.LoadedModel) -> Callable[[int], None]:
         dtype=torch.float32,
         device=torch.device("cpu"),
     )
-    prompt = torch.randint(100, 8000, (1, PROMPT))
+    prompt = torch.randint(100, 8000, (1, length))
 
     @torch.inference_mode()
     def generate(tokens: int) -> None:
         slot = cache.acquire(prompt[0].tolist())
         assert slot is not None
         logits = model.network(prompt, slot.rows, 0)
-        for position in range(PROMPT, PROMPT + tokens - 1):
+        for position in range(length, length + tokens - 1):
             logits = model.network(logits.argmax(-1, keepdim=True), slot.rows, position)
         slot.release()
 
     return generate
 
 
-def _transformers(config: weights.CodeGeeXConfig) -> Callable[[int], None]:
+def transformers_alone(config: weights.CodeGeeXConfig, length: int) -> Callable[[int], None]:
+    """The same by transformers."""
     peer = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=config.vocab_size,
@@ -84,7 +86,7 @@ def _transformers(config: weights.CodeGeeXConfig) -> Callable[[int], None]:
             eos_token_id=0,
         )
     ).eval()
-    prompt = torch.randint(100, 8000, (1, PROMPT))
+    prompt = torch.randint(100, 8000, (1, length))
     mask = torch.ones_like(prompt)
 
     @torch.inference_mode()

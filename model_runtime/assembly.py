@@ -81,6 +81,9 @@ def assemble(
     # The layers take the biases that are loaded by now.
     for name in sorted(served):
         linear.replace(network, {name: _matrix(shards, name, wanted)}, place, dtype)
+    words = "embedding.word_embeddings.weight"
+    if served and place.type == "cpu" and isinstance(stored.get(words), Int8Matrix):
+        network.head = linear.head(_matrix(shards, words, wanted), dtype)
     for name in sorted(quantized):
         quantize_layer(network, name, shards.read(name).to(place), quantize, place, dtype)
     return network.requires_grad_(False).eval()

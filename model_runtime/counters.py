@@ -25,6 +25,8 @@ class Spent:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
     copies: int = 0
     steps: int = 0
     steps_after_cancel: int = 0
@@ -55,6 +57,8 @@ class Work:
         total.prompt_tokens += spent.prompt_tokens
         total.cached_tokens += spent.cached_tokens
         total.generated_tokens += spent.generated_tokens
+        total.drafted_tokens += spent.drafted_tokens
+        total.accepted_tokens += spent.accepted_tokens
         total.copies += spent.copies
         total.steps += spent.steps
 

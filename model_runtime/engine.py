@@ -62,6 +62,8 @@ class Engine:
         # transformers looks at tensors' values now and then, which no recording can.
         if device.place.type == "cuda" and isinstance(model.network, CodeGeeX):
             self.graphs = DecodeGraphs(model.network, CudaCapture())
+        # A graph replays one token a row.
+        self.drafting = self.graphs is None
         self.embedder = Embedder(device)
         self.running: list[Run] = []
         self._out_of_memory = False
@@ -180,11 +182,13 @@ class Engine:
         pairs.sort(key=lambda pair: pair[1].rows)  # neighbours beside each other
         if not pairs:
             return
+        if self.drafting and len(self.running) == 1:
+            pairs = [(generation, generation.with_draft(piece)) for generation, piece in pairs]
         with self._at_the_cost_of(*(one for one, _ in pairs)):
             first = 0
             logits = self._decode([piece for _, piece in pairs])
             for generation, piece in pairs:
-                part = logits[first : first + len(piece.rows)]
+                part = logits[first : first + len(piece.rows) + piece.drafted]
                 first += len(piece.rows)
                 with self._at_the_cost_of(generation):
                     generation.take(piece, part)
@@ -197,6 +201,14 @@ class Engine:
             if piece is not None:
                 yield generation, piece
 
+    def _verify(self, piece: Piece) -> Tensor:
+        """One row with a draft: the logits [T, V] of all its positions, when it is done."""
+        ids = torch.tensor(piece.ids, device=self.device.place)
+        rows = self.cache.rows(piece.rows)
+        logits: Tensor = self.model.network(ids, rows, piece.start, all_positions=True)
+        self.device.wait()
+        return logits[0]
+
     def _forward(self, ids: list[list[int]], rows: Rows, start: int) -> Tensor:
         """Ids [B, T] at `start` of each row: the last position's logits [B, V], when it is done."""
         place = self.device.place
@@ -206,6 +218,8 @@ class Engine:
 
     def _decode(self, pieces: Sequence[Piece]) -> Tensor:
         """One token a row: the logits [B, V] of all rows of all pieces, when it is done."""
+        if pieces[0].drafted:
+            return self._verify(pieces[0])
         numbers = [row for piece in pieces for row in piece.rows]
         ids = [row for piece in pieces for row in piece.ids]
         starts = [piece.start for piece in pieces for _ in piece.rows]

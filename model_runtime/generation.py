@@ -29,11 +29,15 @@ from model_runtime.weights import LoadedModel
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Tokens [B][T] to run at positions start .. start+T-1 of the rows with these numbers."""
+    """Tokens [B][T] to run at positions start .. start+T-1 of the rows with these numbers.
+
+    The last `drafted` of a single row are guesses: then the logits of all positions are wanted.
+    """
 
     ids: list[list[int]]
     rows: list[int]
     start: int
+    drafted: int = 0
 
     @property
     def length(self) -> int:
@@ -113,9 +117,21 @@ class Generation:
             length = self._plan.source  # an encoder sees all of it at once
         return Piece([row[:length] for row in self._pending], rows, self._start)
 
+    def with_draft(self, piece: Piece) -> Piece:
+        """The piece with what the memory guesses behind it, if this request takes drafts."""
+        drafts = self._plan.drafts
+        if drafts is None or self._grown[0][-1:] != piece.ids[0]:
+            return piece
+        # The last token is drawn from logits and never run.
+        ids = drafts.next(self._grown[0], self._plan.end - piece.start - 2)
+        return Piece([piece.ids[0] + ids], piece.rows, piece.start, drafted=len(ids))
+
     def take(self, piece: Piece, logits: Tensor) -> None:
-        """The piece was run; logits [B, V] are those behind it."""
+        """The piece was run; logits [B, V] are those behind it, of a draft [T, V]."""
         self.spent.step(self.job.cancelled is not None)
+        if piece.drafted:
+            self._verify(piece, logits)
+            return
         self._start += piece.length
         self._pending = [row[piece.length :] for row in self._pending]
         slot = self._slot
@@ -203,6 +219,26 @@ class Generation:
         for row, token in zip(self._grown, draw.ids, strict=True):
             row.append(token)
         self._pending = [[token] for token in draw.ids]
+
+    def _verify(self, piece: Piece, logits: Tensor) -> None:
+        """Draw behind the piece as long as what is drawn is what was guessed.
+
+        Keys and values of wrong guesses stay behind the slot's tokens until the next ones are
+        written over them.
+        """
+        (ids,) = piece.ids
+        right = 0
+        self._draw(logits[:1])
+        while right < piece.drafted and not self.finished and self._grown[0][-1] == ids[right + 1]:
+            right += 1
+            self._draw(logits[right : right + 1])
+        self._start += right + 1
+        if self._slot is not None:
+            self._slot.append(ids[: right + 1])
+        if self._plan.drafts is not None:
+            self._plan.drafts.learn(piece.drafted, right)
+        self.spent.drafted_tokens += piece.drafted
+        self.spent.accepted_tokens += right
 
     def _show(self, number: int, text: str) -> None:
         if text and self._request.stream:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from model_runtime import copying
 from model_runtime.beam import Beams
 from model_runtime.continuation import Continuation
+from model_runtime.drafting import Drafts
 from model_runtime.errors import BadPromptError
 from model_runtime.kv_cache import KVCache
 from model_runtime.mixing import Mixer
@@ -30,13 +31,15 @@ Show = Callable[[int, str], None]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`end` is the position that the longest candidate may reach. Without a prompt the search is
-    finished from the start. The first `source` tokens of the prompt are for an encoder."""
+    finished from the start. The first `source` tokens of the prompt are for an encoder, `drafts`
+    for a single greedy candidate."""
 
     copied: list[Candidate]
     prompt: list[int]
     search: Search
     end: int
     source: int = 0
+    drafts: Drafts | None = None
 
 
 NOTHING = Plan([], [], Sampled([], Sampling(), 0), 0)
@@ -75,6 +78,9 @@ def make(
         return Continuation(model.tokenizer.stream(), _ends(model), rules, show, prompt.lead)
 
     usable = model.tokenizer.vocab_size
+    recalls = _recalls(request) and request.beams <= 1 and model.encoder is None
+    memory = recall() if recalls else None
+    drafts = None
     search: Search
     if request.beams > 1:
         root = continuation(lambda text: None)
@@ -88,9 +94,11 @@ def make(
             usable,
             seed=request.seed,
             best_first=request.best_first,
-            mixer=_mixer(request, model, recall),
+            mixer=_mixer(request, model, memory),
         )
-    return Plan(copied, ids, search, len(ids) + longest, source)
+        if memory is not None and sampling.greedy and rows == 1:
+            drafts = Drafts(memory, one_line=request.max_lines == 1)
+    return Plan(copied, ids, search, len(ids) + longest, source, drafts)
 
 
 def _copies(request: Generate, show: Show) -> list[Candidate]:
@@ -121,12 +129,12 @@ def _recalls(request: Generate) -> bool:
     return request.task == Task.COMPLETE and not request.independent
 
 
-def _mixer(request: Generate, model: LoadedModel, recall: Callable[[], Recall]) -> Mixer | None:
+def _mixer(request: Generate, model: LoadedModel, memory: Recall | None) -> Mixer | None:
     """For completions of a model that has weights for it."""
-    if model.trust is None or not _recalls(request):
+    if model.trust is None or memory is None:
         return None
     end = model.tokenizer.end_of_text if request.max_lines == 1 else None
-    return Mixer(recall(), model.trust, end)
+    return Mixer(memory, model.trust, end)
 
 
 def _ends(model: LoadedModel) -> set[int]:

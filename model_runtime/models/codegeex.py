@@ -202,6 +202,8 @@ class CodeGeeX(nn.Module):
         self.embedding = Embedding(config)
         self.topQueryEmbedding = TopQueryEmbedding(config)
         self.transformer = Transformer(config)
+        self.head: nn.Module | None = None
+        """Multiplies with the table of words, where there is something quicker than the table."""
 
     def forward(
         self, ids: Tensor, rows: Rows, start: int, *, all_positions: bool = False
@@ -267,6 +269,9 @@ class CodeGeeX(nn.Module):
 
     def _logits(self, queries: Tensor, x: Tensor, cached: Cached) -> Tensor:
         x = self.transformer.topQueryLayer.ask(queries, x, cached)
+        if self.head is not None:
+            logits: Tensor = self.head(x)
+            return logits
         return F.linear(x, self.embedding.word_embeddings.weight).float()
 
     def _check_fits(self, end: int, rows: Rows) -> None:

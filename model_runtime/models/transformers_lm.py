@@ -46,11 +46,13 @@ class TransformersLM(nn.Module):
         super().__init__()
         self.lm = lm
 
-    def forward(self, ids: Tensor, rows: Rows, start: int) -> Tensor:
+    def forward(
+        self, ids: Tensor, rows: Rows, start: int, *, all_positions: bool = False
+    ) -> Tensor:
         """Run ids [B, T] at positions start .. start+T-1 on top of what `rows` hold before them.
 
-        Gives the float32 logits of the last position [B, V]. Raises BadPromptError when the
-        positions run past the rows.
+        Gives the float32 logits of the last position [B, V], or with `all_positions` of each
+        [B, T, V]. Raises BadPromptError when the positions run past the rows.
         """
         count, length = ids.shape
         end = start + length
@@ -60,7 +62,8 @@ class TransformersLM(nn.Module):
                 f"and the model has {rows.context}."
             )
         positions = torch.arange(start, end, device=ids.device).expand(count, -1)
-        return self._run(ids, positions, end, Span(rows, start))
+        logits = self._run(ids, positions, end, Span(rows, start), 0 if all_positions else 1)
+        return logits if all_positions else logits[:, -1]
 
     def step(self, ids: Tensor, positions: Tensor, rows: Rows, visible: int) -> Tensor:
         """Run one token a row, ids [B], each at its own of `positions` [B]: the logits [B, V].
@@ -68,9 +71,12 @@ class TransformersLM(nn.Module):
         `visible` is more than the largest position; the caller checks that the positions fit.
         """
         place = Points(rows, positions, visible)
-        return self._run(ids.unsqueeze(1), positions.unsqueeze(1), visible, place)
+        return self._run(ids.unsqueeze(1), positions.unsqueeze(1), visible, place, 1)[:, -1]
 
-    def _run(self, ids: Tensor, positions: Tensor, visible: int, place: Span | Points) -> Tensor:
+    def _run(
+        self, ids: Tensor, positions: Tensor, visible: int, place: Span | Points, last: int
+    ) -> Tensor:
+        """The logits of the `last` positions, of all where it is 0."""
         # Given as numbers, [B, 1, T, visible], transformers makes no mask of its own.
         behind = torch.arange(visible, device=ids.device) > positions.unsqueeze(-1)
         mask = torch.zeros(behind.shape, dtype=self.lm.dtype, device=ids.device)
@@ -81,9 +87,9 @@ class TransformersLM(nn.Module):
             attention_mask=mask,
             past_key_values=_Placed(place),
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=last,
         ).logits
-        return logits[:, -1].float()
+        return logits.float()
 
 
 class _Placed(Cache):

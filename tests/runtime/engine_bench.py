@@ -42,10 +42,10 @@ class Steps:
         self.change: Callable[[Tensor], Tensor] = lambda logits: logits
         self.shapes: list[tuple[int, int]] = []
 
-    def __call__(self, ids: Tensor, rows: Rows, start: int) -> Tensor:
+    def __call__(self, ids: Tensor, rows: Rows, start: int, **how: bool) -> Tensor:
         self.shapes.append((ids.shape[0], ids.shape[1]))
         self.before(len(self.shapes))
-        return self.change(self.network(ids, rows, start))
+        return self.change(self.network(ids, rows, start, **how))
 
     def step(self, ids: Tensor, positions: Tensor, rows: Rows, visible: int) -> Tensor:
         self.shapes.append((ids.shape[0], 1))
