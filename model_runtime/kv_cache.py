@@ -47,6 +47,10 @@ class Rows:
         """How many positions fit."""
         return self.keys[0].shape[2]
 
+    def span(self, start: int) -> Span:
+        """Where tokens from position `start` on go."""
+        return Span(self, start)
+
 
 class Span:
     """Where one token or more a row go, the same positions in each: `start` and those after it.

@@ -216,7 +216,7 @@ class CodeGeeX(nn.Module):
         """
         length = ids.shape[1]
         self._check_fits(start + length, rows)
-        place = Span(rows, start)
+        place = rows.span(start)
         positions = slice(start, start + length)
         mask = _causal_mask(start, length, ids.device) if start > 0 and length > 1 else None
         causal = start == 0 and length > 1

@@ -457,6 +457,6 @@ def test_a_folder_that_does_not_exist() -> None:
 
 
 def test_no_model_of_the_catalogue_runs_code_from_its_repository() -> None:
-    assert "trust_remote_code" not in "".join(
+    assert "trust_remote_code=True" not in "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "model_runtime").rglob("*.py")
     )

@@ -226,7 +226,7 @@ def test_a_client_is_told_what_a_folder_can_before_torch_is_there(tmp_path: Path
 
 
 def fim_tasks() -> tuple[str, ...]:
-    return ("complete", "generate", "translate", "explain", "docstring", "template")
+    return ("complete", "generate", "translate", "explain", "docstring", "summarise", "template")
 
 
 @pytest.mark.parametrize("quantize", ["int8", "int4", "nf4", "llm.int8"])
@@ -317,7 +317,7 @@ def truncated(folder: Path) -> None:
         (pickled, "pickle files, which can run code"),
         (truncated, "damaged or another network's"),
         (lambda it: edit(it / "config.json", model_type="poem"), '"poem" network'),
-        (lambda it: edit(it / "config.json", model_type="t5"), '"t5" network, which can\'t'),
+        (lambda it: edit(it / "config.json", model_type="bart"), '"bart" network'),
         (lambda it: edit(it / "config.json", num_hidden_layers=3), "config.json is damaged"),
         (
             lambda it: edit(

@@ -132,8 +132,8 @@ def test_a_cache_that_cannot_be_made_is_made_smaller(monkeypatch: pytest.MonkeyP
     )
     before, zeros, refused = cache.bytes, torch.zeros, []
 
-    def limited(shape: tuple[int, ...], **options: object) -> torch.Tensor:
-        if shape[1] > 1:
+    def limited(shape: tuple[int, ...] | int, **options: object) -> torch.Tensor:
+        if isinstance(shape, tuple) and shape[1] > 1:
             refused.append(shape)
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return zeros(shape, **options)  # type: ignore[call-overload,no-any-return]

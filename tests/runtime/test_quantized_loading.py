@@ -203,7 +203,7 @@ def test_the_float_model_is_never_whole_in_memory(scheme: str, large_folder: Pat
     """At most the quantized weights and what quantizing one matrix of 4 million takes."""
     kept = 12 * 1024**2 * 12 * BITS[scheme] / 8
     grown = int(run(PEAK, large_folder, scheme))
-    assert grown < kept * 1.1 + 100 * MIB < 302e6
+    assert grown < kept * 1.1 + 110 * MIB < 302e6
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited as on Linux")

@@ -29,9 +29,9 @@ EXPORT = Path(__file__).resolve().parents[2] / "scripts/nano/export"
 
 # What the embedded INT8 weights continue with, greedily; the float16 ones they come from do too.
 CONTINUATIONS = [
-    ("Python", "def add(a, b):\n    return ", "\n\n\nprint(add(1, 2))\n", "0\n\n\ndef add"),
-    ("Java", "public int size() {\n    return ", "\n}\n", "0;\n  }\n\n  private"),
-    ("Go", "if err != nil {\n\treturn ", "\n}\n", "0, nil\n}\n\nfunc"),
+    ("Python", "def add(a, b):\n    return ", "\n\n\nprint(add(1, 2))\n", "1\n\n\ndef add("),
+    ("Java", "public int size() {\n    return ", "\n}\n", "0;\n  }\n\n  /**"),
+    ("Go", "if err != nil {\n\treturn ", "\n}\n", "0, nil\n}\n\n// New"),
 ]
 
 
@@ -120,7 +120,9 @@ def test_the_seeds_own_check(nano_seed: Path) -> None:
         assert greedy(network, case["ids"], len(case["greedy"])) == case["greedy"]
 
 
-def test_quantizing_changed_the_logits_little(nano: LoadedModel, nano_seed: Path) -> None:
+def test_quantizing_changes_the_logits_little(nano_seed: Path, tmp_path: Path) -> None:
+    assert run_export(nano_seed, tmp_path / "model").returncode == 0
+    nano = weights.load(str(tmp_path / "model"), CPU, torch.float32)
     for case in json.loads((nano_seed / "check.json").read_text(encoding="utf-8")):
         found = last_logits(nano.network, case["ids"])
         assert int(found.argmax()) == case["top5"][0]
