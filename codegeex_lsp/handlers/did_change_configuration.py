@@ -5,6 +5,7 @@ Clients send the settings along, or null and expect to be asked (workspace/confi
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 from lsprotocol import types
@@ -14,12 +15,15 @@ from codegeex_lsp.session import Session
 from codegeex_lsp.settings import PREFIX, from_client
 
 
-async def handle(session: Session, params: types.DidChangeConfigurationParams) -> None:
+def handle(
+    session: Session, params: types.DidChangeConfigurationParams
+) -> Coroutine[Any, Any, None] | None:
+    """Settings that came along hold at once: the next message may already ask by them."""
     if params.settings is None:
-        await pull(session)
-    else:
-        apply(session, params.settings)
-        _warn(session)
+        return pull(session)
+    apply(session, params.settings)
+    _warn(session)
+    return None
 
 
 async def pull(session: Session) -> None:

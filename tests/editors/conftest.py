@@ -5,6 +5,7 @@ An editor that can't be had here skips its tests and says why.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,20 +19,26 @@ sys.path.append(str(ROOT / "tests" / "lsp"))
 from fake_runtime import FakeRuntime  # noqa: E402
 from new_user import new_user  # noqa: E402
 
-FETCH_TIMEOUT_S = 300
+FETCH_TIMEOUT_S = 150
 
 
 @pytest.fixture(scope="session")
 def fetched() -> Callable[[str], Path]:
     """The folder of an editor; fetches it when it isn't there, skips when that fails."""
 
-    def fetch(editor: str) -> Path:
-        folder = ROOT / ".editors" / editor
+    @functools.cache
+    def why_not(editor: str) -> str:
         command = [ROOT / "scripts" / "editors" / "fetch", editor]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S)
-        if done.returncode:
-            pytest.skip(f"{editor} can't be fetched: {done.stderr.strip().splitlines()[-1:]}")
-        return folder
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return f"not within {FETCH_TIMEOUT_S} seconds"
+        return str(done.stderr.strip().splitlines()[-1:]) if done.returncode else ""
+
+    def fetch(editor: str) -> Path:
+        if reason := why_not(editor):
+            pytest.skip(f"{editor} can't be fetched: {reason}")
+        return ROOT / ".editors" / editor
 
     return fetch
 

@@ -19,7 +19,7 @@ def test_the_configuration_names_this_server(editor: str) -> None:
     done = subprocess.run(
         [SERVER, "editor-config", editor], capture_output=True, text=True, check=True
     )
-    [path] = re.findall(r"/[^\"]*?codegeex-lsp\b", done.stdout)
+    [path] = re.findall(r"\"(/[^\"]*/codegeex-lsp)\"", done.stdout)
     assert Path(path).samefile(SERVER)
     assert "{{" not in done.stdout
 

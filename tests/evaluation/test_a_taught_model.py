@@ -11,12 +11,12 @@ from test_sampling_a_model import Evaluation
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 
-import taught  # noqa: E402
+import taught
 
-from model_runtime.evaluation import problems  # noqa: E402
-from model_runtime.evaluation.languages import find  # noqa: E402
-from model_runtime.evaluation.sampling import generation_prompt  # noqa: E402
-from model_runtime.protocol import Generate  # noqa: E402
+from model_runtime.evaluation import problems
+from model_runtime.evaluation.languages import find
+from model_runtime.evaluation.sampling import generation_prompt
+from model_runtime.protocol import Generate
 
 pytestmark = pytest.mark.usefixtures("isolation")
 
@@ -26,7 +26,8 @@ WRONG = "    return None\n"
 def test_pass_at_1_counts_the_lessons_that_were_right(tmp_path: Path, data: Path) -> None:
     pytest.importorskip("matplotlib")
     tmp_path.chmod(0o700)
-    asked = [generation_prompt(problem) for problem in problems.load(data / "humaneval-x", find("python"))[:3]]
+    known = problems.load(data / "humaneval-x", find("python"))
+    asked = [generation_prompt(problem) for problem in known[:3]]
     answers = [asked[0].problem.solution, asked[1].problem.solution, WRONG]
     lessons = [
         (Generate(0, prompt.text, language=prompt.language), answer)
