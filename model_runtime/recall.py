@@ -44,7 +44,8 @@ TWO_LINES = 80
 # Line ends begin a token, and what precedes them is tokenized the same with or without them.
 _LINES = re.compile(r"\n*[^\n]+|\n+")
 _LETTERS = re.compile(rb"[A-Za-z\x80-\xff]+")
-_WORD = re.compile(r"\w+\Z")
+# A token may hold one character before a word: ".open" is one, ".op" two.
+_WORD = re.compile(r"[^\w\n]?\w+\Z")
 
 
 class LineTokens:

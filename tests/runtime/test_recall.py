@@ -43,6 +43,7 @@ def written(memory: Recall, tokens: int = 40) -> str:
         ("x.find_added_suppressed(1)\ny.find_added_|\n", "suppressed(1)"),
         ("size_ = other.size_;\nfoo();\nsize_ = other.s|\n", "ize_;"),
         ("value = call(first)\nother()\nvalue = call|", "(first)"),
+        ("with path.open(mode) as file:\nwith path.op|", "en(mode) as file:"),
         ("print('größer')\nprint('gr|", "ößer')"),
     ],
 )
