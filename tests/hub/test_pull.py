@@ -214,10 +214,21 @@ def test_a_killed_pull_is_gone_on_with(user: Path, hub: LocalHub) -> None:
     assert not unfinished(user)
 
 
+def heed_interrupts() -> None:
+    """A shell's background jobs, and what they start, are born ignoring them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_pull_says_that_it_can_be_gone_on_with(user: Path, hub: LocalHub) -> None:
     hub.hold.update(SHARDS)
     command = [*COMMAND, "pull", MODEL, "--yes"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    ) as process:
         until(lambda: len(unfinished(user)) == 2)
         until(lambda: all(path.stat().st_size > 1_000_000 for path in unfinished(user)))
         process.send_signal(signal.SIGINT)
