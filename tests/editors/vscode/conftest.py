@@ -53,3 +53,11 @@ def packaged(npm: Callable[..., None], tmp_path_factory: pytest.TempPathFactory)
 def settings() -> dict[str, object]:
     """A user's settings of the extension."""
     return {"codegeex.server.path": str(SERVER)}
+
+
+@pytest.fixture(scope="session")
+def all_editors(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--all-editors"):
+        pytest.skip(
+            "a window of VS Code is tested with --all-editors; its extension host always is"
+        )
