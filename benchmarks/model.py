@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -27,7 +28,7 @@ def measure() -> None:
     model = weights.load(weights.EMBEDDED_NAME, chosen.place, chosen.dtype)
     size = f"{PROMPT} tokens of prompt, {NEW} new, median of {RUNS}; {chosen.reason}"
     title(f"The network alone: {size}", "prefill", "tokens/s")
-    ours = _timed(ours_alone(model, PROMPT))
+    ours = _timed(ours_alone(model.network, PROMPT))
     theirs = _timed(transformers_alone(model.config, PROMPT))
     row("codegeex-runtime", f"{ours[0] * 1000:.1f} ms", f"{NEW / ours[1]:.0f}")
     row("transformers generate()", f"{theirs[0] * 1000:.1f} ms", f"{NEW / theirs[1]:.0f}")
@@ -46,9 +47,9 @@ def _timed(generate: Callable[[int], None]) -> tuple[float, float]:
     return median(first), median(all_) - median(first)
 
 
-def ours_alone(model: weights.LoadedModel, length: int) -> Callable[[int], None]:
+def ours_alone(network: Any, length: int) -> Callable[[int], None]:
     """Runs a prompt of `length` tokens and generates as many as it is told, greedily."""
-    config = model.config
+    config = network.config
     cache = KVCache(
         layers=config.num_layers + 1,
         heads=config.num_attention_heads,
@@ -65,9 +66,9 @@ def ours_alone(model: weights.LoadedModel, length: int) -> Callable[[int], None]
     def generate(tokens: int) -> None:
         slot = cache.acquire(prompt[0].tolist())
         assert slot is not None
-        logits = model.network(prompt, slot.rows, 0)
+        logits = network(prompt, slot.rows, 0)
         for position in range(length, length + tokens - 1):
-            logits = model.network(logits.argmax(-1, keepdim=True), slot.rows, position)
+            logits = network(logits.argmax(-1, keepdim=True), slot.rows, position)
         slot.release()
 
     return generate

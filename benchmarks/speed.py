@@ -1,16 +1,17 @@
 """How fast completions come: `scripts/bench speed [FOLDER] [--places 30] [--json FILE]`.
 
 In one process: the engine on real files (FOLDER's, else the project's own) with and without drafts,
-and its network by turns with transformers' generate() of a GPT-2 of the same dimensions and random
-weights. Milliseconds are of the processor, not of the clock on the wall: on a machine that does
-other things as well these are the ones that can be compared.
+and its network by turns with a GPT-2 of the same dimensions and random weights by transformers'
+generate() and, where it is installed, by llama.cpp (llama_cpp_peer.py). Milliseconds are of the
+processor, not of the clock on the wall: on a machine that does other things as well these are the
+ones that can be compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -42,10 +43,11 @@ def measure(arguments: Sequence[str]) -> None:
         figures[name] = _speeds(ways)
         row(name, *_cells(ways))
 
-    title(f"The network alone: {PROMPT} tokens of prompt, {NEW} new", "prefill ms", "tokens/s")
-    for name, (prefill, rate) in speed_peers.measure(engine.engine, PROMPT, NEW).items():
-        figures[name] = {"prefill_ms": prefill, "tokens_per_s": rate}
-        row(name, f"{prefill:.0f}", f"{rate:.0f}")
+    for size, network in _networks(engine):
+        title(f"{size} alone: {PROMPT} tokens of prompt, {NEW} new", "prefill ms", "tokens/s")
+        for name, (prefill, rate) in speed_peers.measure(network, PROMPT, NEW).items():
+            figures[f"{size}: {name}"] = {"prefill_ms": prefill, "tokens_per_s": rate}
+            row(name, f"{prefill:.0f}", f"{rate:.0f}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
@@ -71,6 +73,11 @@ def _completions(engine: Engine, cursors: Sequence[Place]) -> dict[str, list[flo
             _, spent = engine.ask(place.request(number + 1, *LINE), drafting=True)
             taken.append((spent.prefill_s + spent.decode_s) * 1000)
     return {"cold": cold, "warm": warm}
+
+
+def _networks(engine: Engine) -> Iterator[tuple[str, object]]:
+    yield "The network", engine.engine.model.network
+    yield "38 million random parameters", speed_peers.larger_network()
 
 
 def _rate(spent: Spent) -> float:

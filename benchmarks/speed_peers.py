@@ -5,21 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import torch
 
+from benchmarks import llama_cpp_peer
 from benchmarks.model import ours_alone, transformers_alone
-from model_runtime.engine import Engine
+from model_runtime.models.codegeex import CodeGeeXConfig
+from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
+from model_runtime.models.onnx_trial import random_int8_network
 
-RUNS = 3
+RUNS = 5
+LARGER = CodeGeeXConfig(512, 8, 8, 16384, 1024)
 
 
-def measure(engine: Engine, prompt: int, new: int) -> dict[str, tuple[float, float]]:
+def measure(network: Any, prompt: int, new: int) -> dict[str, tuple[float, float]]:
     """(prefill ms, tokens a second) by name; all take turns."""
     ways = {
-        "codegeex-runtime": ours_alone(engine.model, prompt),
-        "transformers generate()": transformers_alone(engine.model.config, prompt),
+        "codegeex-runtime": ours_alone(network, prompt),
+        "transformers generate()": transformers_alone(network.config, prompt),
     }
+    if llama_cpp_peer.available():
+        ways["llama.cpp, Q8_0"] = llama_cpp_peer.llama_cpp_alone(network.config, prompt)
     first: dict[str, list[float]] = {name: [] for name in ways}
     rest: dict[str, list[float]] = {name: [] for name in ways}
     for generate in ways.values():
@@ -30,6 +37,12 @@ def measure(engine: Engine, prompt: int, new: int) -> dict[str, tuple[float, flo
             first[name].append(begun)
             rest[name].append(_seconds(generate, new + 1) - begun)
     return {name: (median(first[name]) * 1000, new / median(rest[name])) for name in ways}
+
+
+def larger_network() -> OnnxCodeGeeX:
+    """Of the size that is planned for training on a GPU, 38 million parameters, all random."""
+    _, matrices, vectors = random_int8_network(LARGER)
+    return OnnxCodeGeeX(LARGER, matrices, vectors)
 
 
 def _seconds(generate: Callable[[int], None], tokens: int) -> float:

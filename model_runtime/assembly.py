@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from model_runtime.errors import WeightsError
-from model_runtime.models import bitsandbytes_linear, linear
+from model_runtime.models import bitsandbytes_linear, linear, onnx_trial
 from model_runtime.models.bitsandbytes_linear import BitsAndBytes
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.quantization import (
@@ -26,6 +27,12 @@ from model_runtime.quantization import (
     quantize_int4,
     quantize_int8,
 )
+
+if TYPE_CHECKING:
+    from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
+
+# onnxruntime takes a network as one message, of 2 GB at most.
+LARGEST_FOR_ONNX = 1_000_000_000
 
 # A quantized matrix "x.weight", int8 or packed uint8, travels with its scales, "x.weight.scale".
 SCALE_SUFFIX = ".scale"
@@ -69,8 +76,7 @@ def assemble(
     network = blank_network(config)
     wanted = network.state_dict()
     stored = _stored_matrices(shards, wanted)
-    floats = {n: t for n, t in shards.described.items() if not n.endswith(SCALE_SUFFIX)}
-    check_shapes(shards.folder, wanted, {**floats, **stored})
+    check_shapes(shards.folder, wanted, {**_floats(shards), **stored})
     served = linear.worth_serving(network, stored).keys()
     quantized = _linear_weights(network) - stored.keys() if quantize else set()
     parameters = {}
@@ -87,6 +93,29 @@ def assemble(
     for name in sorted(quantized):
         quantize_layer(network, name, shards.read(name).to(place), quantize, place, dtype)
     return network.requires_grad_(False).eval()
+
+
+def assemble_int8(shards: Shards, config: CodeGeeXConfig) -> OnnxCodeGeeX | None:
+    """A network for a CPU whose matrices are all stored in INT8, or None for assemble() to do it.
+
+    Raises WeightsError unless the tensors are just those of the network.
+    """
+    wanted = blank_network(config).state_dict()
+    stored = _stored_matrices(shards, wanted)
+    check_shapes(shards.folder, wanted, {**_floats(shards), **stored})
+    matrices = {name for name, meta in wanted.items() if meta.dim() == 2}
+    in_int8 = {name for name, matrix in stored.items() if isinstance(matrix, Int8Matrix)}
+    small = sum(wanted[name].numel() for name in matrices) <= LARGEST_FOR_ONNX
+    if in_int8 != matrices or not small or onnx_trial.why_not():
+        return None
+    from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
+
+    codes = {name: _matrix(shards, name, wanted) for name in matrices}
+    return OnnxCodeGeeX(
+        config,
+        {name: matrix for name, matrix in codes.items() if isinstance(matrix, Int8Matrix)},
+        {name: shards.read(name) for name in wanted.keys() - matrices},
+    )
 
 
 def blank_network(config: CodeGeeXConfig) -> CodeGeeX:
@@ -133,6 +162,11 @@ def _stored_matrices(shards: Shards, wanted: Mapping[str, Tensor]) -> dict[str, 
                 f"{name} in {shards.folder} and its scales don't match: {error}."
             ) from error
     return matrices
+
+
+def _floats(shards: Shards) -> dict[str, Tensor]:
+    """Every tensor that is no scale, on the meta device."""
+    return {n: t for n, t in shards.described.items() if not n.endswith(SCALE_SUFFIX)}
 
 
 def _matrix(shards: Shards, name: str, wanted: Mapping[str, Tensor]) -> QuantizedMatrix:

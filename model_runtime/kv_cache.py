@@ -23,7 +23,7 @@ WORTHWHILE_SHARE = 0.25
 SHORTEST_CONTEXT = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Rows:
     """B rows: a view of keys and of values a layer, [R, heads, context, head_dim].
 

@@ -67,7 +67,8 @@ class Mixer:
         self._recall = recall
         self._trust = trust
         self._end = end
-        self._line_ends = recall.vocabulary.line_ends
+        self._line_ends = frozenset(recall.vocabulary.line_ends)
+        self._line_end_ids = torch.tensor(recall.vocabulary.line_ends)
 
     def mix(self, logits: Tensor, grown: Sequence[int]) -> Tensor:
         """Log-probabilities [V] of the next token; `logits` [V] are the network's for that place.
@@ -86,7 +87,7 @@ class Mixer:
         """What both say, before they are joined."""
         network = torch.softmax(logits.float(), -1)
         if self._end is not None:
-            ends = torch.tensor(self._line_ends, device=logits.device)
+            ends = self._line_end_ids.to(logits.device)
             network[self._end] += network[ends].sum()
             network[ends] = 0
         guess = self._recall.guess(grown)

@@ -1,7 +1,7 @@
-"""Where in a body of text the last tokens stand again: documents as ids, sorted by pairs of ids.
+"""Where in a body of text the last tokens stand again: documents as ids, sorted by id.
 
-A place is a position in the text whose two tokens before it are the last two of the question; every
-place is looked at for how far back it goes on matching. The index never changes: adding or taking
+A place is a position in the text behind the last token of the question; every place is looked at
+for how far back it goes on matching. The index never changes: adding or taking
 out a document makes a new one, so that one thread may read while another writes. It knows ids and
 names of documents, no text and no model. memory.py keeps such indexes.
 
@@ -21,9 +21,9 @@ Keys = npt.NDArray[np.uint32]
 
 # Longer matches don't make a better choice among places.
 MAX_MATCH = 32
-# Shorter ones are not looked for; so many tokens make a key.
+# The key is one token: pairs would not find what was said once behind another word.
 MIN_MATCH = 1
-# Of the places of a very common pair the last so many are looked at.
+# Of the places of a very common token the last so many are looked at.
 MAX_PLACES = 65536
 # Stands between documents and matches nothing.
 BREAK = -1
@@ -114,7 +114,7 @@ class Index:
     def places(self, context: Sequence[int], *, leaving_out: str = "") -> Places:
         """Where the last tokens of `context` stand, none of them in the document `leaving_out`."""
         last = np.asarray(context[: -MAX_MATCH - 1 : -1], np.int32)
-        if len(last) < MIN_MATCH:
+        if len(last) < MIN_MATCH or not len(self._keys):
             return _NONE
         key = np.uint32(last[0])
         begin = np.searchsorted(self._keys, key, side="left")
@@ -124,9 +124,7 @@ class Index:
             first, behind = self._spans[leaving_out]
             positions = positions[(positions < first) | (positions >= behind)]
         positions = positions[-MAX_PLACES:]
-        lengths = _lengths(self.tokens, positions, last)
-        real = lengths >= MIN_MATCH  # two pairs may share a key
-        return Places(positions[real], lengths[real])
+        return Places(positions, _lengths(self.tokens, positions, last))
 
 
 _NONE = Places(np.zeros(0, np.int32), np.zeros(0, np.int32))
@@ -142,8 +140,3 @@ def _lengths(tokens: Ids, positions: Ids, last: Ids) -> Ids:
             break
         lengths[matching] = back
     return lengths
-
-
-def _keys(before: Ids, last: Ids) -> Keys:
-    """Pairs of ids as one number each; where ids are above 65,535 some pairs share one."""
-    return (before.astype(np.uint32) << np.uint32(16)) ^ last.astype(np.uint32)

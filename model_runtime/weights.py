@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from model_runtime import fit, hub_folder, verification
-from model_runtime.assembly import Shards, assemble
+from model_runtime.assembly import Shards, assemble, assemble_int8
 from model_runtime.errors import WeightsError
 from model_runtime.hub_folder import Encoder
 from model_runtime.mixing import Trust
@@ -31,6 +31,7 @@ from model_runtime.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from model_runtime.models.encoder_decoder import EncoderDecoder
+    from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
     from model_runtime.models.transformers_lm import TransformersLM
 
 EMBEDDED_NAME = "codegeex-nano"
@@ -59,7 +60,7 @@ class LoadedModel:
     """
 
     name: str
-    network: CodeGeeX | TransformersLM | EncoderDecoder
+    network: CodeGeeX | OnnxCodeGeeX | TransformersLM | EncoderDecoder
     tokenizer: Tokenizer
     format: PromptFormat | Family
     config: fit.Shape
@@ -127,9 +128,12 @@ def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = ""
     tokenizer = _load_tokenizer(folder, description)
     shards = Shards(folder, description.weights)
     wanted = None if chosen.kept is chosen.stored else chosen.kept
+    network: CodeGeeX | OnnxCodeGeeX | None = None
+    if chosen.stored is Precision.INT8 and device.type == "cpu" and dtype == torch.float32:
+        network = assemble_int8(shards, description.config)
     return LoadedModel(
         name=description.name,
-        network=assemble(shards, description.config, device, dtype, wanted),
+        network=network or assemble(shards, description.config, device, dtype, wanted),
         tokenizer=tokenizer,
         format=description.format,
         config=description.config,

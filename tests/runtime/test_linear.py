@@ -300,11 +300,11 @@ def weights_changed(folder: Path) -> None:
 def test_large_models_stay_quantized_and_small_ones_do_not(
     layer: Any, quantize: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = str(quantized_folder(tmp_path / "model", quantize))
-    small = weights.load(folder, CPU, torch.float32).network
+    folder = quantized_folder(tmp_path / "model", quantize)
+    small = weights.load_network(folder, CPU, torch.float32)
     assert not any(isinstance(part, layer) for part in small.modules())
     monkeypatch.setattr(linear, "FEWEST_WORTH_QUANTIZED", 1)
-    large = weights.load(folder, CPU, torch.float32).network
+    large = weights.load_network(folder, CPU, torch.float32)
     assert sum(isinstance(part, layer) for part in large.modules()) == 18 + (layer is Int8Linear)
     assert not any(isinstance(part, torch.nn.Linear) for part in large.modules())
     ids = torch.arange(40, 60)

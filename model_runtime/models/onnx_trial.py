@@ -1,0 +1,90 @@
+"""Whether onnxruntime gives the right numbers here: a small network beside torch's, once a process.
+
+Its INT8 products are another code on each kind of processor. The reason is logged once; without it
+torch serves the network.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from model_runtime.kv_cache import Rows
+from model_runtime.logs import LOG
+from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.quantization import Int8Matrix, quantize_int8
+
+SMALL = CodeGeeXConfig(
+    hidden_size=64,
+    num_layers=1,
+    num_attention_heads=2,
+    vocab_size=96,
+    max_position_embeddings=16,
+)
+# What the logits may differ from torch's with the same INT8 weights, of their norm: activations are
+# rounded to INT8 here. It is 1 to 2 %.
+TOLERANCE = 0.1
+
+
+@functools.cache
+def why_not() -> str:
+    """Empty when it can be used, else what was wrong."""
+    reason = ""
+    try:
+        error = _error()
+        if not error <= TOLERANCE:  # nor when it is no number
+            reason = f"its logits are off by {error:.0%}"
+    except ImportError as missing:
+        reason = f"{missing.name} isn't installed"
+    # Whatever a new version raises: torch is still there.
+    except Exception as failure:
+        reason = f"it fails with {type(failure).__name__}"
+    if reason:
+        LOG.warning("onnxruntime isn't used: %s", reason)
+    return reason
+
+
+@torch.inference_mode()
+def _error() -> float:
+    """The largest for one position, for a few and for many."""
+    from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
+
+    network, matrices, vectors = random_int8_network(SMALL)
+    other = OnnxCodeGeeX(SMALL, matrices, vectors)
+    rows, other_rows = _blank_rows(), _blank_rows()
+    ids = torch.arange(14).unsqueeze(0)
+    errors = []
+    for first, behind in ((0, 10), (10, 13), (13, 14)):
+        expected = network(ids[:, first:behind], rows, first, all_positions=True)
+        found = other(ids[:, first:behind], other_rows, first, all_positions=True)
+        errors.append(float((found - expected).norm() / expected.norm()))
+    return max(errors)
+
+
+def random_int8_network(
+    config: CodeGeeXConfig,
+) -> tuple[CodeGeeX, dict[str, Int8Matrix], dict[str, Tensor]]:
+    """With large codes in every row; the same as INT8 matrices and as vectors."""
+    with torch.device("meta"):
+        network = CodeGeeX(config)
+    random = torch.Generator().manual_seed(0)
+    matrices, vectors, floats = {}, {}, {}
+    for name, blank in network.state_dict().items():
+        values = torch.randn(blank.shape, generator=random) / 8
+        if blank.dim() == 2:
+            matrices[name] = Int8Matrix(*quantize_int8(values.half()))
+            floats[name] = matrices[name].dequantized().float()
+        else:
+            vectors[name] = floats[name] = values + float(name.endswith("norm.weight"))
+    network.load_state_dict(floats, assign=True)
+    return network.requires_grad_(False).eval(), matrices, vectors
+
+
+def _blank_rows() -> Rows:
+    shape = (1, SMALL.num_attention_heads, SMALL.max_position_embeddings, SMALL.head_dim)
+    keys, values = (
+        tuple(torch.zeros(shape) for _ in range(SMALL.kv_layers)) for _ in ("keys", "values")
+    )
+    return Rows(keys, values)
