@@ -31,9 +31,6 @@ from model_runtime.quantization import (
 if TYPE_CHECKING:
     from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
 
-# onnxruntime takes a network as one message, of 2 GB at most.
-LARGEST_FOR_ONNX = 1_000_000_000
-
 # A quantized matrix "x.weight", int8 or packed uint8, travels with its scales, "x.weight.scale".
 SCALE_SUFFIX = ".scale"
 
@@ -105,8 +102,7 @@ def assemble_int8(shards: Shards, config: CodeGeeXConfig) -> OnnxCodeGeeX | None
     check_shapes(shards.folder, wanted, {**_floats(shards), **stored})
     matrices = {name for name, meta in wanted.items() if meta.dim() == 2}
     in_int8 = {name for name, matrix in stored.items() if isinstance(matrix, Int8Matrix)}
-    small = sum(wanted[name].numel() for name in matrices) <= LARGEST_FOR_ONNX
-    if in_int8 != matrices or not small or onnx_trial.why_not():
+    if in_int8 != matrices or not onnx_trial.serves(config):
         return None
     from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
 

@@ -1,7 +1,8 @@
 """`codegeex-runtime bench`: how fast a CodeGeeX of a given size runs here, and what limits it.
 
 Speed doesn't depend on the weights' values, so they are random and no model has to be there. One
-run measures the memory, the network in float, INT8 and INT4, and two peers beside it: transformers
+run measures the memory, the network in float, INT8 and INT4, as small ones are served (by onnxruntime)
+where it is one, and two peers: transformers
 with a GPT-2 of the same size, and INT8 that is dequantized before every product.
 """
 
@@ -20,7 +21,9 @@ from model_runtime.bench.cancelling import cancel
 from model_runtime.bench.random_model import dequantized_each_time, random_network
 from model_runtime.bench.speed import Machine, Speed, copy_speed, measure_network
 from model_runtime.device import Device
+from model_runtime.models import onnx_trial
 from model_runtime.models.codegeex import CodeGeeXConfig
+from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
 from model_runtime.quantization import Precision
 
 __all__ = ["Machine", "Speed", "machine", "measure"]
@@ -45,7 +48,7 @@ def machine(model: str, config: CodeGeeXConfig, device: Device) -> Machine:
 
 @torch.inference_mode()
 def measure(config: CodeGeeXConfig, device: Device) -> Iterator[Speed]:
-    """One network at a time in memory: float, INT8, INT4, then the peers."""
+    """One network at a time in memory: float, INT8, INT4, what serves small ones, the peers."""
     for precision in Precision:
         network = random_network(config, precision, device)
         name = str(precision)
@@ -57,6 +60,11 @@ def measure(config: CodeGeeXConfig, device: Device) -> Iterator[Speed]:
         yield speed
         del network
         _free(device)
+    if device.place.type == "cpu" and onnx_trial.serves(config):
+        _, matrices, vectors = onnx_trial.random_int8_network(config)
+        yield measure_network(
+            "int8 by onnxruntime", OnnxCodeGeeX(config, matrices, vectors), device
+        )
     network = random_network(config, Precision.INT8, device)
     dequantized_each_time(network, device)
     yield measure_network("int8, dequantized each time", network, device, peer=True)

@@ -19,6 +19,9 @@ from model_runtime.kv_cache import KVCache
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.models.graphs import CudaCapture, DecodeGraphs
 from model_runtime.models.linear import Int4Linear, QuantizedLinear
+from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
+
+Network = CodeGeeX | OnnxCodeGeeX
 
 CONTEXTS = (128, 512, 2048)
 PREFILL = 1024
@@ -88,7 +91,7 @@ def copy_speed(device: Device) -> float:
     return 2 * COPIED_BYTES / (typical(lambda: target.copy_(source), device) / 1000)
 
 
-def measure_network(name: str, network: CodeGeeX, device: Device, *, peer: bool = False) -> Speed:
+def measure_network(name: str, network: Network, device: Device, *, peer: bool = False) -> Speed:
     """All of it, or of a peer the decode steps alone."""
     config = network.config
     contexts = contexts_of(config)
@@ -118,23 +121,30 @@ def contexts_of(config: CodeGeeXConfig) -> tuple[int, ...]:
     return tuple(context for context in CONTEXTS if context <= longest) or (longest,)
 
 
-def kernel_name(network: CodeGeeX) -> str:
+def kernel_name(network: Network) -> str:
     """What multiplies with the blocks' matrices."""
+    if isinstance(network, OnnxCodeGeeX):
+        return "onnxruntime"
     for part in network.modules():
         if isinstance(part, QuantizedLinear):
             return type(part.kernel).__name__
     return "torch"
 
 
-def weight_bytes(network: CodeGeeX) -> int:
+def weight_bytes(network: Network) -> int:
     """As the formats need them, without a kernel's padding and copies."""
+    if isinstance(network, OnnxCodeGeeX):
+        return network.config.linear_parameters + network.config.other_parameters
     linears = _linear_weights(network)
     held = sum(parameter.nbytes for parameter in network.parameters())
     return held + (0 if kernel_name(network) == "torch" else _stored(network, linears))
 
 
-def read_bytes(network: CodeGeeX) -> int:
+def read_bytes(network: Network) -> int:
     """What a decode step reads: the blocks' weights and the table of words, for the logits."""
+    if isinstance(network, OnnxCodeGeeX):
+        config = network.config
+        return config.linear_parameters + config.vocab_size * config.hidden_size
     linears, words = _linear_weights(network), network.embedding.word_embeddings.weight
     if kernel_name(network) == "torch":
         return linears * words.itemsize + words.nbytes
@@ -162,10 +172,10 @@ def _stored(network: CodeGeeX, linears: int) -> int:
     return linears // 2 + linears // 32 if int4 else linears
 
 
-def _step(network: CodeGeeX, cache: KVCache, device: Device, context: int) -> Callable[[], object]:
+def _step(network: Network, cache: KVCache, device: Device, context: int) -> Callable[[], object]:
     """One decode step of all rows of `cache`, behind context - 1 tokens."""
     rows = cache.rows(range(cache.slots))
-    if device.place.type == "cuda":
+    if device.place.type == "cuda" and isinstance(network, CodeGeeX):
         graphs = DecodeGraphs(network, CudaCapture())
         ids, positions = [0] * cache.slots, [context - 1] * cache.slots
         return lambda: graphs.step(ids, positions, rows)
@@ -173,7 +183,7 @@ def _step(network: CodeGeeX, cache: KVCache, device: Device, context: int) -> Ca
     return lambda: network(tokens, rows, context - 1)
 
 
-def _prefill(network: CodeGeeX, cache: KVCache, device: Device) -> Callable[[], object]:
+def _prefill(network: Network, cache: KVCache, device: Device) -> Callable[[], object]:
     rows = cache.rows([0])
     length = min(PREFILL, network.config.max_position_embeddings)
     ids = torch.zeros((1, length), dtype=torch.int64, device=device.place)

@@ -23,9 +23,16 @@ SMALL = CodeGeeXConfig(
     vocab_size=96,
     max_position_embeddings=16,
 )
+# A network is one message for onnxruntime, of 2 GB at most.
+LARGEST = 1_000_000_000
 # What the logits may differ from torch's with the same INT8 weights, of their norm: activations are
 # rounded to INT8 here. It is 1 to 2 %.
 TOLERANCE = 0.1
+
+
+def serves(config: CodeGeeXConfig) -> bool:
+    """Whether a network of this size in INT8 is run by onnxruntime on a CPU."""
+    return config.linear_parameters + config.other_parameters <= LARGEST and not why_not()
 
 
 @functools.cache
