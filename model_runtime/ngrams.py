@@ -25,6 +25,8 @@ MAX_MATCH = 32
 MIN_MATCH = 1
 # Of the places of a very common token the last so many are looked at.
 MAX_PLACES = 65536
+# So many tokens of a match are looked at one by one, the others of those that are left at once.
+NEAR = 4
 # Stands between documents and matches nothing.
 BREAK = -1
 
@@ -132,11 +134,15 @@ _NONE = Places(np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 def _lengths(tokens: Ids, positions: Ids, last: Ids) -> Ids:
     """For each position how many tokens before it are `last`, which is read backwards."""
-    lengths = np.zeros(len(positions), np.int32)
+    lengths = np.ones(len(positions), np.int32)  # the key is the first of them
     matching = np.arange(len(positions))
-    for back, token in enumerate(last, 1):
+    near, far = last[1:NEAR], last[NEAR:]
+    for back, token in enumerate(near, 2):
         matching = matching[tokens[positions[matching] - back] == token]
-        if not len(matching):
-            break
         lengths[matching] = back
+    if len(far) and len(matching):
+        # Few are left, and long repeats would take a turn of the loop for each of their tokens.
+        before = np.arange(NEAR + 1, NEAR + 1 + len(far), dtype=np.int32)
+        same = tokens[positions[matching, np.newaxis] - before] == far
+        lengths[matching] += np.where(same.all(1), len(far), same.argmin(1)).astype(np.int32)
     return lengths

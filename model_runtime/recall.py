@@ -67,6 +67,11 @@ class LineTokens:
         lines = _LINES.findall(clean(text))
         return [token for line in lines if len(line) <= LONGEST_LINE for token in self._line(line)]
 
+    def encode_growing(self, text: str) -> list[int]:
+        """Of clean text whose last line grows: the others are remembered."""
+        *above, last = _LINES.findall(text) or [""]
+        return [*(id_ for line in above for id_ in self._line(line)), *self.tokenizer.encode(last)]
+
     def mostly_lines(self, text: str) -> bool:
         """Whether more than half of the text is in lines that encode() takes."""
         taken = sum(len(line) for line in _LINES.findall(text) if len(line) <= LONGEST_LINE)
@@ -212,7 +217,7 @@ class Recall:
         written = b"".join(map(self._piece, grown))
         text = written.decode("utf-8", "ignore")
         half = written[len(text.encode()) :]  # of a character whose other bytes are still to come
-        ids = self._lines.tokenizer.encode(self._line + text)
+        ids = self._lines.encode_growing(self._line + text)
         word = _WORD.search(self._line + text)
         whole = len(word.group().encode()) if word else 1
         return self._speaking(text, ids, whole, half) or self._speaking(text, ids, 1, half)
@@ -227,14 +232,18 @@ class Recall:
         elsewhere = self._elsewhere.places(context, leaving_out=self._document)
         quoted = self._quoted.places(context)
         found = [
-            (self._here, here, 1.0),
-            (self._elsewhere, elsewhere, ELSEWHERE),
-            (self._quoted, quoted, ELSEWHERE),
+            (index, places, weight)
+            for index, places, weight in (
+                (self._here, here, 1.0),
+                (self._elsewhere, elsewhere, ELSEWHERE),
+                (self._quoted, quoted, ELSEWHERE),
+            )
+            if len(places.positions)
         ]
         if begun:
             agreeing = self.vocabulary.agreeing(begun)
             found = [(index, _agreeing(index, places, agreeing), w) for index, places, w in found]
-        longest = max(places.longest for _, places, _ in found)
+        longest = max((places.longest for _, places, _ in found), default=0)
         voices = []
         for index, places, weight in found:
             for position, match in _best(places, longest - REACH):
