@@ -45,7 +45,7 @@ def measure(config: CodeGeeXConfig, device: Device) -> Speed:
     def decode(context: int) -> float:
         cache = filled(context - 1)
         token = torch.zeros((1, 1), dtype=torch.int64, device=device.place)
-        return typical(lambda: network(token, past_key_values=cache, use_cache=True), device)
+        return typical(lambda: network(token, cache, use_cache=True), device)
 
     length = min(PREFILL, config.max_position_embeddings)
     prompt = torch.zeros((1, length), dtype=torch.int64, device=device.place)

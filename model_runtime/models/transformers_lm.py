@@ -7,6 +7,7 @@ knows no text, no sampling and no files.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,9 @@ class TransformersLM(nn.Module):
     def __init__(self, lm: Any) -> None:
         super().__init__()
         self.lm = lm
+        # transformers 5.24 gave it another name, and warns of the old one.
+        names = inspect.signature(lm.forward).parameters
+        self._cache = "cache" if "cache" in names else "past_key_values"
 
     def forward(
         self, ids: Tensor, rows: Rows, start: int, *, all_positions: bool = False
@@ -85,9 +89,9 @@ class TransformersLM(nn.Module):
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask,
-            past_key_values=_Placed(place),
             use_cache=True,
             logits_to_keep=last,
+            **{self._cache: _Placed(place)},
         ).logits
         return logits.float()
 
