@@ -57,6 +57,14 @@ class Retrieval:
         root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
         return path if root is None else os.path.relpath(path, root).replace(os.sep, "/")
 
+    def names(self, uri: str) -> tuple[str, str]:
+        """Of the document's folder and, inside it, of the document, as models should read them."""
+        path = file_uris.to_path(uri) or ""
+        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
+        if root is None:
+            return "", uri.rpartition("/")[2]
+        return os.path.basename(root), self.shown(path)
+
     async def search(self, question: str, limit: int, under: str) -> list[Place]:
         """Places for a sentence or names. `under` is a path or URI, relative to the first folder.
 

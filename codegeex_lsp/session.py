@@ -50,6 +50,7 @@ class Session:
             lambda: self.settings,
             server.documents.is_current,
             snippets=self.retrieval.snippets.near,
+            names=self.retrieval.names,
         )
         self.remembering = Remembering(self.runtime.remember, self._may_remember)
         self.performer = Performer(self.runtime)

@@ -141,8 +141,9 @@ class Generate:
     `task` is one of Task, `code` what it is about, where it isn't about a cursor. `snippets`
     are pieces of other files that have to do with the place, best first; they stay the same
     while one types, so that the KV cache keeps hitting. `language` is the display name
-    ("Python", "C++"), empty when unknown. `document` names what the request belongs to: a newer
-    INTERACTIVE request of the same client and document replaces it; an empty name is never
+    ("Python", "C++"), empty when unknown; `path`, the file's in its project, and `repository`,
+    the project's name, are for a model to read. `document` names what the request belongs to: a
+    newer INTERACTIVE request of the same client and document replaces it; an empty name is never
     replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
     that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
     `best_first` the first of several candidates is the greedy one. More than one of `beams` search
@@ -161,6 +162,7 @@ class Generate:
     language: str = ""
     target_language: str = ""
     path: str = ""
+    repository: str = ""
     document: str = ""
     priority: int = Priority.INTERACTIVE
     deadline_ms: int = 0

@@ -190,6 +190,7 @@ def test_snippets_of_other_files_come_with_a_completion_and_stay(
         ("lib/reader.py", "    def r")
     ]
     assert all(one.path != "app.py" for one in chosen)
+    assert (fake.requests[-1].repository, fake.requests[-1].path) == (project.name, "app.py")
     event = {"uri": (project / "lib" / "other.py").as_uri(), "type": 1}
     window.notify("workspace/didChangeWatchedFiles", {"changes": [event]})
     until(lambda: search(window, "header_of"))
