@@ -44,7 +44,7 @@ class Session:
         self.settings = self.initial_settings
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
-        self.retrieval = Retrieval(lambda: self.settings, self._on_index)
+        self.retrieval = Retrieval(lambda: self.settings, self.runtime, self._on_index)
         self.completer = Completer(
             self.runtime,
             lambda: self.settings,
@@ -91,6 +91,7 @@ class Session:
             self._end_progress()
         if state.phase is Phase.READY:
             self._warned = ""
+            self.retrieval.vectors.look()
             # It may be a new runtime, which knows none of them.
             for snapshot in self.server.documents:
                 self.remembering.changed(snapshot)

@@ -327,6 +327,7 @@ class Result:
 class Embedding:
     """A vector of length 1 for each text of an Embed, in its order.
 
+    `model` names the very files of the model: vectors of another one are no use beside these.
     `vectors` are `count` times `dimensions` numbers, float32, little-endian, one vector after
     another; the dot product of two of them says how near two texts are.
     """
@@ -335,6 +336,7 @@ class Embedding:
     count: int
     dimensions: int
     vectors: bytes
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

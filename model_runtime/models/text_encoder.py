@@ -7,6 +7,7 @@ a folder as published, safetensors only; its publisher's Python code is never ru
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,13 +29,19 @@ LONGEST_CHARS_PER_TOKEN = 8
 
 
 class TextEncoder:
-    """`encoder` is a T5EncoderModel; without a `projection` the states' mean is the vector."""
+    """`encoder` is a T5EncoderModel; without a `projection` the states' mean is the vector.
 
-    def __init__(self, encoder: Any, projection: nn.Linear | None, tokenizer: Any) -> None:
+    `identity` is another for every other encoder.
+    """
+
+    def __init__(
+        self, encoder: Any, projection: nn.Linear | None, tokenizer: Any, identity: str
+    ) -> None:
         config = encoder.config
         self._encoder = encoder
         self._projection = projection
         self._tokenizer = tokenizer
+        self.identity = identity
         self.context: int = getattr(config, "n_positions", None) or USUAL_CONTEXT
         self.dimensions: int = projection.out_features if projection else config.d_model
 
@@ -55,6 +62,7 @@ class TextEncoder:
             )
         shards = Shards(folder, sorted(path.name for path in folder.glob("*.safetensors")))
         _check_memory(shards, place, dtype)
+        identity = _identity(folder)
         from transformers import AutoTokenizer, T5Config, T5EncoderModel
         from transformers.utils import logging
 
@@ -78,7 +86,8 @@ class TextEncoder:
         encoder, told = loaded
         if missing := sorted(told["missing_keys"]):
             raise WeightsError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them.")
-        return cls(encoder.to(place).requires_grad_(False).eval(), projection, tokenizer)
+        ready = encoder.to(place).requires_grad_(False).eval()
+        return cls(ready, projection, tokenizer, identity)
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text as the model was trained to read it, cut to its context."""
@@ -112,6 +121,14 @@ class TextEncoder:
 
 # What a published config says of its Python code and of its own kind.
 _NOT_SHAPE = {"auto_map", "architectures", "model_type", "transformers_version", "torch_dtype"}
+
+
+def _identity(folder: Path) -> str:
+    """Of the files as they are now: names, sizes and times. Reading them takes seconds."""
+    kinds = (".safetensors", ".json", ".model", ".txt")
+    files = sorted(path for path in folder.iterdir() if path.suffix in kinds)
+    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def _projection(shards: Shards, place: torch.device, dtype: torch.dtype) -> nn.Linear:

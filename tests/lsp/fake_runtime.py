@@ -48,7 +48,7 @@ def counted_letters(request: Embed) -> Embedding:
         counts.append(len(text) - sum(counts) + 1)
         length = math.hypot(*counts)
         vectors.extend(count / length for count in counts)
-    return Embedding(request.id, len(request.texts), 27, vectors.tobytes())
+    return Embedding(request.id, len(request.texts), 27, vectors.tobytes(), "letters")
 
 
 class FakeRuntime:
