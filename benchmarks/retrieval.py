@@ -4,8 +4,9 @@
 
 Search: sentences about functions of Python's standard library, the docstrings' own first ones, with
 those docstrings taken out of the indexed copy; the mean reciprocal rank counts the first ten
-places, by words alone and, where there is an embedding model, by words and vectors. With a FOLDER of held-out packages (benchmarks/quality.py says how to make one) also whether
-snippets help: each cursor's package is indexed, and nothing but the file at hand is open.
+places, by words alone and, where there is an embedding model, by words and vectors. With a FOLDER
+of held-out packages (benchmarks/quality.py says how to make one) also whether snippets help: each
+cursor's package is indexed, and nothing but the file at hand is open.
 """
 
 from __future__ import annotations
