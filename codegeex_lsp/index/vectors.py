@@ -28,8 +28,10 @@ WHERE vectors.key IS NULL AND chunks.id > ? ORDER BY chunks.id LIMIT ?
 """
 # On disk; 100,000 vectors of 256 dimensions. Files far down in folders are the ones without.
 MOST_BYTES = 64 * 2**20
-# So many of the nearest by their signs are compared by their vectors.
-COMPARED = 400
+# So many of the nearest by their signs are compared by their vectors, which takes 17 ms. Of 5,356
+# places by an encoder with random weights, whose vectors all point the same way, these hold 97 % of
+# the ten nearest; 400 of them hold 86 %.
+COMPARED = 1000
 
 
 def key(text: str) -> bytes:

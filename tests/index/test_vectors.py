@@ -132,7 +132,7 @@ def test_there_are_no_more_than_fit(one: Workspace, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_signs_find_nearly_all_that_the_vectors_do() -> None:
-    """Of 5,000 vectors in 50 crowds; a search compares 400 by their numbers."""
+    """Of 5,000 vectors in 50 crowds; a search compares 1,000 by their numbers."""
     chosen = random.Random(1)
     centres = [[chosen.gauss(0, 1) for _ in range(64)] for _ in range(50)]
 
