@@ -22,6 +22,9 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+# What belongs to a model beside its weights.
+SUFFIXES = (".json", ".model", ".jinja")
+NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
 
 
 def folder_of(name: str) -> Path:
@@ -92,10 +95,18 @@ def lacking(folder: Path) -> str:
         return f"its {CONFIG} or {INDEX} can't be read"
     missing = _first_missing(folder, weights)
     if missing and any(path for kind in PICKLES for path in folder.glob(kind)):
-        return "it has its weights as pickle files, which can run code; get it as safetensors"
+        return (
+            "it has its weights as pickle files, which can run code; make a folder of safetensors: "
+            f"codegeex-runtime convert {folder} TARGET"
+        )
     if not missing and not any((folder / name).exists() for name in TOKENIZERS):
         return "it has no tokenizer"
     return missing
+
+
+def belongs(name: str) -> bool:
+    """Whether a model needs a file of that name beside its weights."""
+    return name.endswith(SUFFIXES) or name in NAMES
 
 
 def cache_folder() -> Path:

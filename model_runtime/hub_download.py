@@ -37,8 +37,6 @@ from model_runtime.catalogue import Model
 from model_runtime.errors import HubError
 from model_runtime.hub_errors import MAKE_ROOM, explained, no_hub
 
-SUFFIXES = (".safetensors", ".json", ".model", ".jinja")
-NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
 # The same weights once more, under the publisher's own names.
 DOUBLES = "consolidated"
 SHA256 = re.compile("[0-9a-f]{64}")  # it becomes a file's name
@@ -233,7 +231,7 @@ def _wanted(path: str) -> bool:
     name = PurePosixPath(path).name
     if name != path or name.startswith(DOUBLES):
         return False
-    return name.endswith(SUFFIXES) or name in NAMES
+    return name.endswith(".safetensors") or hub_cache.belongs(name)
 
 
 def _file(entry: RepoFile) -> File:

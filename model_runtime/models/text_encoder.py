@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,11 @@ class TextEncoder:
         shards = Shards(folder, sorted(path.name for path in folder.glob("*.safetensors")))
         _check_memory(shards, place, dtype)
         identity = _identity(folder)
-        from transformers import AutoTokenizer, T5Config, T5EncoderModel
+        from transformers import AutoTokenizer, T5EncoderModel
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        shape = T5Config(**{key: value for key, value in config.items() if key not in _NOT_SHAPE})
+        shape = _shape(config)
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, config=shape, local_files_only=True)
             loaded: Any = T5EncoderModel.from_pretrained(
@@ -121,6 +121,27 @@ class TextEncoder:
 
 # What a published config says of its Python code and of its own kind.
 _NOT_SHAPE = {"auto_map", "architectures", "model_type", "transformers_version", "torch_dtype"}
+
+
+def is_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether the folder with this config.json holds an encoder and nothing to write with."""
+    alone = config.get("architectures") == ["T5EncoderModel"]
+    return config.get("model_type") == PROJECTED or alone
+
+
+def blank(config: Mapping[str, Any]) -> nn.Module:
+    """The encoder without storage: shapes only."""
+    from transformers import T5EncoderModel
+
+    with torch.device("meta"):
+        encoder: nn.Module = T5EncoderModel(_shape(config))
+    return encoder
+
+
+def _shape(config: Mapping[str, Any]) -> Any:
+    from transformers import T5Config
+
+    return T5Config(**{key: value for key, value in config.items() if key not in _NOT_SHAPE})
 
 
 def _identity(folder: Path) -> str:
