@@ -45,7 +45,8 @@ class Ability(StrEnum):
 class Model:
     """One line of the catalogue, with what its family says; catalogue.toml explains the fields.
 
-    `parameters` is their number. `hub` is empty for a model that can't be fetched.
+    `parameters` is their number. `hub` is empty for a model that can't be fetched. `pickled` says
+    that its publisher has the weights as pickles alone; what the hub has counts.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Model:
     hub: str = ""
     revision: str = ""
     note: str = ""
+    pickled: bool = False
     embedded: bool = False
 
     @property

@@ -2,7 +2,8 @@
 
 A model counts when it is whole: config, tokenizer, and every file of weights that its index names.
 The cache is huggingface_hub's, where HF_HOME or HF_HUB_CACHE has it, and shared with other
-programs; nothing is copied out of it. Nothing here needs the network or torch.
+programs. What was published as pickles alone lies converted in the user's cache folder for
+codegeex. Nothing here needs the network or torch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import os
 import shutil
 from pathlib import Path
+
+import platformdirs
 
 from model_runtime import catalogue
 from model_runtime.catalogue import Model
@@ -54,28 +57,29 @@ def installed(model: Model) -> Path | None:
         return EMBEDDED_FOLDER
     if not model.hub:
         return None
-    snapshots = [path for path in _cached(model).glob("snapshots/*") if not lacking(path)]
-    return max(snapshots, key=lambda path: (path.name == model.revision, _time(path)), default=None)
+    revisions = (*_cached(model).glob("snapshots/*"), *converted_folder(model).glob("*"))
+    whole = [path for path in revisions if not lacking(path)]
+    return max(whole, key=lambda path: (path.name == model.revision, _time(path)), default=None)
 
 
 def partly_here(model: Model) -> bool:
     """Whether something of it is in the cache."""
-    return bool(model.hub) and _cached(model).is_dir()
+    return bool(model.hub) and any(folder.is_dir() for folder in _folders(model))
 
 
 def size_on_disk(model: Model) -> int:
     """Bytes of everything the cache has of it, unfinished files too."""
-    files = (path for path in _cached(model).rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(path.stat().st_size for path in files)
+    paths = (path for folder in _folders(model) for path in folder.rglob("*"))
+    return sum(path.stat().st_size for path in paths if path.is_file() and not path.is_symlink())
 
 
 def remove(model: Model) -> None:
     """Free what the cache has of it, all revisions. Raises HubError."""
-    folder = _cached(model)
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise HubError(f"{folder} can't be removed: {error.strerror}.") from error
+    for folder in filter(Path.is_dir, _folders(model)):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise HubError(f"{folder} can't be removed: {error.strerror}.") from error
 
 
 def lacking(folder: Path) -> str:
@@ -116,6 +120,13 @@ def cache_folder() -> Path:
     return Path(constants.HF_HUB_CACHE).expanduser()
 
 
+def converted_folder(model: Model) -> Path:
+    """Where its revisions lie that were published as pickles, each as a folder of safetensors."""
+    chosen = os.environ.get("CODEGEEX_CACHE_DIR")
+    root = Path(chosen) if chosen else platformdirs.user_cache_path("codegeex", appauthor=False)
+    return root / "models" / model.name
+
+
 def repository_folder(hub: str) -> str:
     """The name that the cache gives a repository's folder."""
     return "models--" + hub.replace("/", "--")
@@ -123,6 +134,10 @@ def repository_folder(hub: str) -> str:
 
 def _cached(model: Model) -> Path:
     return cache_folder() / repository_folder(model.hub)
+
+
+def _folders(model: Model) -> tuple[Path, Path]:
+    return _cached(model), converted_folder(model)
 
 
 def _whole(folder: Path) -> Path:

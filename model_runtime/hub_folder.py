@@ -72,7 +72,7 @@ class HubFolder:
         keys = ("max_position_embeddings", "n_positions", "sliding_window")
         limits = [int(limit) for key in keys if (limit := self.config.get(key))]
         known = limits or [USUAL_SOURCE] * self.encodes
-        longest = min(LONGEST_CONTEXT, *known, *([self.model.context] if self.model else []))
+        longest = min([LONGEST_CONTEXT, *known, *([self.model.context] if self.model else [])])
         return 2 * longest if self.encodes else longest
 
     @property

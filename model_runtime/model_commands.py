@@ -29,6 +29,7 @@ Report = Callable[[int], object]
 # The KV cache and what a prefill works in, as a share of the weights.
 BESIDE_THE_WEIGHTS = 1.2
 REPORT_PAUSE_S = 0.25
+AS_PICKLES = "it comes as pickles, which are converted and then removed"
 INTERRUPTED = 130  # what a shell makes of SIGINT
 
 
@@ -132,6 +133,7 @@ def _show(options: argparse.Namespace) -> int:
         "format": told["format"] + (", and its own chat template" if told["chat"] else ""),
         "stops": "  ".join(stops),
         "hub": source,
+        "weights": f"{AS_PICKLES} (by pull)" if told["pickled"] else "",
     }
     for name, value in fields.items():
         if value:
@@ -160,6 +162,7 @@ def _told(model: Model, used: str) -> dict[str, Any]:
         "fits": _fits(model),
         "hub": model.hub,
         "revision": model.revision,
+        "pickled": model.pickled,
     }
 
 
@@ -191,16 +194,26 @@ def _pull(options: argparse.Namespace) -> int:
     from model_runtime import hub_download
 
     plan = hub_download.plan(model, options.revision)
+    if plan.pickles:
+        from model_runtime import hub_conversion  # imports torch
+
+        hub_conversion.check(model)
     question = (
         f"Fetch {model.name}: {_size(plan.missing)} of {_size(plan.size)}, {model.licence}"
-        f"{f' ({model.note})' if model.note else ''}, to {hub_cache.cache_folder()}?"
+        f"{f' ({model.note})' if model.note else ''}, to {hub_cache.cache_folder()}"
+        f"{f'; {AS_PICKLES}' if plan.pickles else ''}?"
     )
     if options.json:
         _say("question", text=question, missing=plan.missing, size=plan.size, name=model.name)
     if not options.yes and not _agreed(question, options.json):
         raise HubError("Nothing was fetched; say yes, or --yes.")
+    theirs = plan.has_pickles
     with _lines(plan) if options.json else _bar(plan) as report:
         folder = hub_download.fetch(plan, report)
+    if plan.pickles:
+        fetched, folder = folder, hub_conversion.converted(plan, folder, sys.stderr)
+        if not theirs:  # what was here before is another program's
+            hub_download.drop_pickles(plan, fetched)
     return _arrived(model, folder, options.json)
 
 

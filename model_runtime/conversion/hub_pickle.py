@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from torch import Tensor, nn
+from transformers import CONFIG_MAPPING
 
 from model_runtime import hub_cache, hub_weights
 from model_runtime.conversion.progress import Progress
@@ -40,6 +41,11 @@ def is_hub_folder(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and "model_type" in config
+
+
+def takes(architecture: str) -> bool:
+    """Whether there is a network for it here, or in transformers."""
+    return architecture in CONFIG_MAPPING or architecture == text_encoder.PROJECTED
 
 
 def convert(source: Path, target: Path, messages: TextIO) -> None:
