@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from model_runtime import catalogue
-from model_runtime.catalogue import Model
+from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import HubError, UnknownModelError
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
@@ -25,6 +25,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+# How many of the models that can do something are named in a sentence.
+NAMED = 3
 # What belongs to a model beside its weights.
 SUFFIXES = (".json", ".model", ".jinja")
 NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
@@ -106,6 +108,13 @@ def lacking(folder: Path) -> str:
     if not missing and not any((folder / name).exists() for name in TOKENIZERS):
         return "it has no tokenizer"
     return missing
+
+
+def able(task: str) -> list[str]:
+    """Names of some models that can be asked for it, those that are here first, then by size."""
+    found = catalogue.able(Ability(task)) if task in set(Ability) else []
+    found.sort(key=lambda model: installed(model) is None)
+    return [model.name for model in found[:NAMED]]
 
 
 def belongs(name: str) -> bool:

@@ -29,7 +29,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -255,7 +255,7 @@ class Welcome:
     `context_chars` is how much prefix plus suffix text is worth sending. Text nobody asked for is
     better not shown when the model gave its tokens less than `minimum_confidence` on average.
     `tasks` are those of Task that it can be asked for; prompt and answer together have at most
-    `context_tokens`.
+    `context_tokens`. `others` are names of models that can do the remaining tasks, by task.
     """
 
     protocol: int
@@ -266,6 +266,7 @@ class Welcome:
     minimum_confidence: float = 0.0
     tasks: tuple[str, ...] = (Task.COMPLETE,)
     context_tokens: int = 2048
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class FakeRuntime:
         self.minimum_confidence = 0.0
         self.tasks: tuple[str, ...] = tuple(protocol.Task)
         self.context_tokens = 2048
+        self.others: dict[str, Any] = {}
         self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
         self.embeds: list[Embed] = []
@@ -213,6 +214,7 @@ class FakeRuntime:
             self.minimum_confidence,
             self.tasks,
             self.context_tokens,
+            self.others,
         )
         writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 
