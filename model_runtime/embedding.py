@@ -15,7 +15,7 @@ from model_runtime.models.text_encoder import TextEncoder
 from model_runtime.protocol import MOST_TEXTS, Embed, Embedding, Failure, Reason
 from model_runtime.scheduler import Job, failure
 
-NO_MODEL = "An embedding model must be named, such as the folder of codet5p-110m-embedding."
+NO_MODEL = "An embedding model must be named, such as codet5p-110m-embedding."
 
 
 class Embedder:

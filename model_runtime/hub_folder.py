@@ -34,6 +34,8 @@ LONGEST_CONTEXT = 8192
 # relative, so that more would run, but with less sense than it was trained to.
 ENCODER_DECODER = "t5"
 USUAL_SOURCE = 512
+# CodeT5+'s model that embeds: a T5's encoder and a projection.
+PROJECTED = "codet5p_embedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,12 @@ class HubFolder:
     @cached_property
     def _tokenizer_config(self) -> dict[str, Any]:
         return _json(self.path / TOKENIZER_CONFIG, {})
+
+
+def only_embeds(config: Mapping[str, Any]) -> bool:
+    """Whether a folder with this config.json has an encoder and nothing to write with."""
+    alone = config.get("architectures") == ["T5EncoderModel"]
+    return config.get("model_type") == PROJECTED or alone
 
 
 def find(name: str) -> HubFolder | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from model_runtime import catalogue, hub_cache
 from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError
+from model_runtime.hub_folder import only_embeds
 from model_runtime.loading import INSTALL
 from model_runtime.system_memory import free_memory
 
@@ -245,7 +246,9 @@ def _path(options: argparse.Namespace) -> int:
     folder = hub_cache.folder_of(options.model)
     model = catalogue.models().get(options.model.lower())
     if options.json:
-        print(json.dumps({"name": model.name if model else "", "folder": str(folder)}))
+        config = json.loads((folder / hub_cache.CONFIG).read_text(encoding="utf-8"))
+        told = {"name": model.name if model else "", "folder": str(folder)}
+        print(json.dumps({**told, "embeds": only_embeds(config)}))
     else:
         print(folder)
     return 0

@@ -27,7 +27,7 @@ from model_runtime.conversion.target import (
     write_file,
 )
 from model_runtime.errors import ConversionError, WeightsError
-from model_runtime.hub_folder import CONFIG, TOKENIZER, HubFolder
+from model_runtime.hub_folder import CONFIG, PROJECTED, TOKENIZER, HubFolder, only_embeds
 from model_runtime.models import text_encoder
 
 PICKLE = "pytorch_model.bin"
@@ -45,7 +45,7 @@ def is_hub_folder(path: Path) -> bool:
 
 def takes(architecture: str) -> bool:
     """Whether there is a network for it here, or in transformers."""
-    return architecture in CONFIG_MAPPING or architecture == text_encoder.PROJECTED
+    return architecture in CONFIG_MAPPING or architecture == PROJECTED
 
 
 def convert(source: Path, target: Path, messages: TextIO) -> None:
@@ -77,7 +77,7 @@ def convert(source: Path, target: Path, messages: TextIO) -> None:
 def _network(source: Path) -> nn.Module:
     """Without storage. Raises WeightsError for a network that can't be served."""
     config: dict[str, Any] = json.loads((source / CONFIG).read_text(encoding="utf-8"))
-    if text_encoder.is_encoder(config):
+    if only_embeds(config):
         return text_encoder.blank(config)
     return hub_weights.blank(HubFolder(source.absolute(), None, config))
 

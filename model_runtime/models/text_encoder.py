@@ -20,8 +20,8 @@ from torch.nn import functional
 from model_runtime import fit
 from model_runtime.assembly import Shards
 from model_runtime.errors import WeightsError
+from model_runtime.hub_folder import PROJECTED
 
-PROJECTED = "codet5p_embedding"
 POOLED = "t5"
 # Positions are relative, so that a longer text would run, but none was longer in training.
 USUAL_CONTEXT = 512
@@ -121,12 +121,6 @@ class TextEncoder:
 
 # What a published config says of its Python code and of its own kind.
 _NOT_SHAPE = {"auto_map", "architectures", "model_type", "transformers_version", "torch_dtype"}
-
-
-def is_encoder(config: Mapping[str, Any]) -> bool:
-    """Whether the folder with this config.json holds an encoder and nothing to write with."""
-    alone = config.get("architectures") == ["T5EncoderModel"]
-    return config.get("model_type") == PROJECTED or alone
 
 
 def blank(config: Mapping[str, Any]) -> nn.Module:
