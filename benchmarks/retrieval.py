@@ -1,11 +1,12 @@
 """The workspace index: does it find, does it help, and what does it cost.
 
-    scripts/bench retrieval [FOLDER] [--cursors 160] [--seed 1]
+    scripts/bench retrieval [FOLDER] [--cursors 160] [--seed 1] [--embedding MODEL]
 
 Search: sentences about functions of Python's standard library, the docstrings' own first ones, with
 those docstrings taken out of the indexed copy; the mean reciprocal rank counts the first ten
-places. With a FOLDER of held-out packages (benchmarks/quality.py says how to make one) also whether
-snippets help: each cursor's package is indexed, and nothing but the file at hand is open.
+places, by words alone and, where there is an embedding model, by words and vectors. With a FOLDER
+of held-out packages (benchmarks/quality.py says how to make one) also whether snippets help: each
+cursor's package is indexed, and nothing but the file at hand is open.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -28,6 +29,7 @@ from benchmarks.cursors import Cursor, choose, read
 from benchmarks.in_process import LINE_TOKENS, Runtime
 from benchmarks.judging import judge
 from benchmarks.table import percentiles, row, title
+from benchmarks.vectors import Encoder, installed
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.index.files import Bounds
 from codegeex_lsp.index.places import Place
@@ -65,11 +67,12 @@ def measure(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER")
     parser.add_argument("--cursors", type=int, default=160)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--embedding", default=installed(), metavar="MODEL")
     options = parser.parse_args(arguments)
     if options.folder and not options.folder.is_dir():
         parser.error(f"There is no folder {options.folder}; scripts/nano/unpack makes one.")
     with tempfile.TemporaryDirectory() as name:
-        _search(Path(name), options.seed)
+        _search(Path(name), options.seed, options.embedding)
     if options.folder:
         _help(options.folder, options.cursors, options.seed)
 
@@ -77,7 +80,7 @@ def measure(arguments: Sequence[str]) -> None:
 # --- search -----------------------------------------------------------------------------------
 
 
-def _search(folder: Path, seed: int) -> None:
+def _search(folder: Path, seed: int, embedding: str) -> None:
     """Builds in a process of its own, so that the memory is the index's alone."""
     library = folder / "library"
     questions = _copied(Path(sysconfig.get_paths()["stdlib"]), library, seed)
@@ -91,14 +94,36 @@ def _search(folder: Path, seed: int) -> None:
     row("build, CPU", f"{seconds:.1f} s")
     row("peak memory of the index's process", f"{peak / 2**20:.0f} MiB")
     row("database", f"{database.stat().st_size / 1e6:.0f} MB")
+    _asked("by words", questions, lambda text: one.search(text, TOP, "", lambda: False))
+    if embedding:
+        _search_by_both(one, embedding, questions)
+    store.close()
+
+
+def _search_by_both(one: Workspace, embedding: str, questions: Sequence[Question]) -> None:
+    encoder = Encoder(embedding)
+    begin = time.perf_counter()
+    count = encoder.complete(one)
+    row(f"vectors ({encoder.description})", f"{count:,} in {time.perf_counter() - begin:.0f} s")
+    sentences = [question.text for question in questions]
+    vectors = dict(zip(sentences, encoder.vectors(sentences), strict=True))
+
+    def search(text: str) -> Sequence[Place]:
+        return one.search_by_both(text, encoder.model, vectors[text], TOP, "", lambda: False)[0]
+
+    _asked("by words and vectors", questions, search)
+
+
+def _asked(
+    way: str, questions: Sequence[Question], search: Callable[[str], Sequence[Place]]
+) -> None:
     ranks, times = [], []
     for question in questions:
         begin = time.perf_counter()
-        places = one.search(question.text, TOP, "", lambda: False)
+        places = search(question.text)
         times.append(time.perf_counter() - begin)
         ranks.append(_rank(question, places))
-    store.close()
-    row(f"{len(questions)} sentences, MRR@{TOP}, by words", f"{mean(map(_worth, ranks)):.3f}")
+    row(f"{len(questions)} sentences, MRR@{TOP}, {way}", f"{mean(map(_worth, ranks)):.3f}")
     row("found first / among ten", f"{ranks.count(1)} / {sum(map(bool, ranks))}")
     row("a search, p50 / p95", percentiles(times))
 

@@ -74,13 +74,16 @@ class Completer:
         is_current: Callable[[Snapshot], bool],
         clock: Callable[[], float] = time.monotonic,
         snippets: Callable[[Snapshot, Position], tuple[Snippet, ...]] = lambda *_: (),
+        names: Callable[[str], tuple[str, str]] = lambda uri: ("", uri.rpartition("/")[2]),
     ) -> None:
+        """`names` are those of a document's project and, inside it, of the document."""
         self._counts = Counts()
         self._runtime = runtime
         self._settings = settings
         self._is_current = is_current
         self._clock = clock
         self._snippets = snippets
+        self._names = names
         self._cache = SuggestionCache()
         self._pacing = Pacing()
         self._running: dict[str, asyncio.Task[Answer]] = {}
@@ -179,6 +182,8 @@ class Completer:
     ) -> Answer:
         number = self._runtime.next_id()
         request = _request(number, uri, context, snippets, settings, invoked=invoked)
+        repository, path = self._names(uri)
+        request = replace(request, repository=repository, path=path)
         begin = self._clock()
         try:
             result = await self._runtime.generate(request)
@@ -225,7 +230,6 @@ def _request(
         suffix=context.suffix,
         snippets=snippets,
         language=context.language.name if context.language else "",
-        path=uri.rpartition("/")[2],
         document=uri,
         max_new_tokens=(
             completion.max_new_tokens if invoked else min(completion.max_new_tokens, LINE_TOKENS)

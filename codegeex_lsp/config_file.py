@@ -17,13 +17,13 @@ class ConfigFileError(Exception):
     """The file can't be changed; str() is one sentence. It stays as it was."""
 
 
-def set_model(path: Path, model: str) -> None:
-    """Set `model`, keeping comments, order and other settings. Raises ConfigFileError."""
+def set_model(path: Path, model: str, setting: str = "model") -> None:
+    """Set `setting`, keeping comments, order and other settings. Raises ConfigFileError."""
     path = path.expanduser().resolve()  # a link to the file stays a link
     try:
         text = path.read_bytes().decode() if path.exists() else ""
         document = tomlkit.parse(text)
-        document["model"] = model
+        document[setting] = model
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, tomlkit.dumps(document))
     except OSError as error:

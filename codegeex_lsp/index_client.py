@@ -8,6 +8,7 @@ session. Knows no LSP. Called by session.py and retrieval.py.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -49,6 +50,17 @@ class IndexState:
         return {"phase": self.phase.value, "leftOut": told.pop("left_out"), **told}
 
 
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A text's vector, as protocol.Embedding has it, and which model made it."""
+
+    model: str
+    numbers: bytes
+
+
+NO_VECTOR = Vector("", b"")
+
+
 class NoIndexError(Exception):
     """There is nothing to ask. str() is one sentence for the user."""
 
@@ -60,7 +72,7 @@ class IndexClient:
         self.state = IndexState()
         self._on_state = on_state
         self._ids = itertools.count(1)
-        self._pending: dict[int, asyncio.Future[list[Place]]] = {}
+        self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._unsent: list[bytes] = []  # said while the process was being started
         self._life: asyncio.Task[None] | None = None
@@ -128,7 +140,7 @@ class IndexClient:
             return
         future = self._pending.get(message["id"])
         if future is not None and not future.done():
-            future.set_result([Place(*plain) for plain in message.get("places", ())])
+            future.set_result(message)
 
     def _lost(self, sentence: str) -> None:
         if self.state.phase is not IndexPhase.FAILED:
@@ -146,19 +158,44 @@ class IndexClient:
 
     # --- asking and telling ---------------------------------------------------------------------
 
-    async def search(self, question: str, limit: int, under: str = "") -> list[Place]:
+    async def search(
+        self, question: str, limit: int, under: str = "", vector: Vector = NO_VECTOR
+    ) -> tuple[list[Place], bool]:
         """Places for a sentence or names, best first. `under` is a file's or a folder's path.
 
+        Also says whether the question's vector helped: the places may have none of its model yet.
         Raises NoIndexError; cancelling the await cancels the search.
         """
-        return await self._ask(do="search", question=question, limit=limit, under=under)
+        packed = base64.b64encode(vector.numbers).decode()
+        answer = await self._ask(
+            do="search",
+            question=question,
+            limit=limit,
+            under=under,
+            model=vector.model,
+            vector=packed,
+        )
+        return _places(answer), bool(answer.get("by_vector"))
 
     async def alike(self, text: str, path: str, limit: int) -> list[Place]:
         """Places in files other than `path` that have to do with the code in `text`.
 
         As search().
         """
-        return await self._ask(do="alike", text=text, path=path, limit=limit)
+        return _places(await self._ask(do="alike", text=text, path=path, limit=limit))
+
+    async def lacking(self, model: str, limit: int) -> list[tuple[str, str]]:
+        """Keys and texts of some places without a vector of that model; [] when all have one.
+
+        Raises NoIndexError.
+        """
+        answer = await self._ask(do="lacking", model=model, limit=limit)
+        return [(key, text) for key, text in answer["texts"]]
+
+    def embedded(self, model: str, keys: Sequence[str], vectors: bytes) -> None:
+        """What the model made of the texts of those keys."""
+        packed = base64.b64encode(vectors).decode()
+        self._send(do="embedded", model=model, keys=list(keys), vectors=packed)
 
     def opened(self, path: str, text: str) -> None:
         """A document as it is in the editor."""
@@ -171,11 +208,11 @@ class IndexClient:
         """Files were written, moved or deleted by somebody."""
         self._send(do="changed", paths=list(paths))
 
-    async def _ask(self, **message: Any) -> list[Place]:
+    async def _ask(self, **message: Any) -> dict[str, Any]:
         if self.state.phase in (IndexPhase.OFF, IndexPhase.FAILED):
             raise NoIndexError(self.state.message or "There is no index of this workspace.")
         number = next(self._ids)
-        future: asyncio.Future[list[Place]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
         self._send(id=number, **message)
         try:
@@ -195,3 +232,7 @@ class IndexClient:
             self._life is not None or message["do"] == "begin"
         ):
             self._unsent.append(line)
+
+
+def _places(answer: dict[str, Any]) -> list[Place]:
+    return [Place(*plain) for plain in answer.get("places", ())]

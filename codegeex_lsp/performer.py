@@ -38,6 +38,7 @@ _VERBS = {
     Task.SUMMARISE: "summarise code",
     Task.TEMPLATE: "continue templates",
 }
+TAKING = 'run "codegeex-lsp models pull" and "codegeex-lsp models use" with one of these names'
 ADVICE = (
     'see "codegeex-lsp models list" for one that can, and take it with "codegeex-lsp models use"'
 )
@@ -71,7 +72,9 @@ class Performer:
         welcome = self._runtime.welcome
         if welcome is None or task in welcome.tasks:
             return None
-        return f"The model {welcome.model} can't {_VERBS[task]}; {ADVICE}."
+        names = ", ".join(welcome.others.get(task, ()))
+        advice = f"{names} can: {TAKING}" if names else ADVICE
+        return f"The model {welcome.model} can't {_VERBS[task]}; {advice}."
 
     @property
     def limit(self) -> int:

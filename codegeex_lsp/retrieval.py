@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from codegeex_lsp import file_uris
 from codegeex_lsp.documents import Snapshot
 from codegeex_lsp.index.places import Place
-from codegeex_lsp.index_client import IndexClient, IndexState, NoIndexError
+from codegeex_lsp.index_client import NO_VECTOR, IndexClient, IndexState, NoIndexError
+from codegeex_lsp.index_vectors import NOT_YET, IndexVectors
 from codegeex_lsp.remembering import Remembering
+from codegeex_lsp.runtime_client import RuntimeClient
 from codegeex_lsp.settings import IndexSettings, Settings
 from codegeex_lsp.snippets import Snippets
 from model_runtime.protocol import Forget, Remember
@@ -26,11 +28,16 @@ class Retrieval:
     """`roots` are the workspace's folders, set once by initialize."""
 
     def __init__(
-        self, settings: Callable[[], Settings], on_state: Callable[[IndexState], None]
+        self,
+        settings: Callable[[], Settings],
+        runtime: RuntimeClient,
+        on_state: Callable[[IndexState], None],
     ) -> None:
         self.roots: tuple[str, ...] = ()
         self._settings = settings
-        self._index = IndexClient(on_state)
+        self._on_state = on_state
+        self._index = IndexClient(self._became)
+        self.vectors = IndexVectors(runtime, self._index)
         self._texts = Remembering(self._tell, lambda _: True, forgotten_after_s=0.0)
         self.snippets = Snippets(self._alike, self.shown)
 
@@ -47,9 +54,11 @@ class Retrieval:
         """Once; never waits. Without a folder, or turned off, nothing starts."""
         if self.can_start:
             self._index.start(self.roots, _bounds(self._settings().index))
+            self.vectors.start()
 
     async def close(self) -> None:
         """End the index's process."""
+        await self.vectors.close()
         await self._index.close()
 
     def shown(self, path: str) -> str:
@@ -57,15 +66,28 @@ class Retrieval:
         root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
         return path if root is None else os.path.relpath(path, root).replace(os.sep, "/")
 
-    async def search(self, question: str, limit: int, under: str) -> list[Place]:
+    def names(self, uri: str) -> tuple[str, str]:
+        """Of the document's folder and, inside it, of the document, as models should read them."""
+        path = file_uris.to_path(uri) or ""
+        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
+        if root is None:
+            return "", uri.rpartition("/")[2]
+        return os.path.basename(root), self.shown(path)
+
+    async def search(self, question: str, limit: int, under: str) -> tuple[list[Place], str]:
         """Places for a sentence or names. `under` is a path or URI, relative to the first folder.
 
-        Raises NoIndexError with a sentence.
+        With an embedding model the question's meaning counts, too, or a sentence says why it
+        doesn't. Raises NoIndexError with a sentence.
         """
         if not self.can_start:
             raise NoIndexError(OFF if self.roots else NO_FOLDER)
         self.start()
-        return await self._index.search(question, limit, self._whole(under))
+        vector, note = NO_VECTOR, ""
+        if self.vectors.wanted:
+            vector, note = await self.vectors.of_question(question)
+        places, helped = await self._index.search(question, limit, self._whole(under), vector)
+        return places, note or ("" if helped or not self.vectors.wanted else NOT_YET)
 
     def _whole(self, path: str) -> str:
         path = file_uris.to_path(path) or path
@@ -78,6 +100,7 @@ class Retrieval:
         if self.can_start:
             self.start()
             self._texts.changed(snapshot)
+            self.vectors.typed()
 
     def closed(self, uri: str) -> None:
         self.snippets.forget(uri)
@@ -86,6 +109,11 @@ class Retrieval:
     def written(self, uris: Sequence[str]) -> None:
         """Files were written, moved or deleted."""
         self._index.changed([path for uri in uris if (path := file_uris.to_path(uri))])
+        self.vectors.look()
+
+    def _became(self, state: IndexState) -> None:
+        self._on_state(state)
+        self.vectors.look()
 
     async def _alike(self, text: str, uri: str, limit: int) -> list[Place]:
         return await self._index.alike(text, file_uris.to_path(uri) or "", limit)

@@ -46,8 +46,8 @@ LOCK_PATIENCE_S = 1.0
 STARTS_ALLOWED = 3
 STARTS_WINDOW_S = 60.0
 NO_EMBEDDING_MODEL = (
-    'There is no embedding model; name one as "embedding_model" in your config.toml, such as the '
-    "folder of codet5p-110m-embedding."
+    'There is no embedding model; name one as "embedding_model" in your config.toml, such as '
+    "codet5p-110m-embedding."
 )
 
 

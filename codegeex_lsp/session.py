@@ -44,12 +44,13 @@ class Session:
         self.settings = self.initial_settings
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
-        self.retrieval = Retrieval(lambda: self.settings, self._on_index)
+        self.retrieval = Retrieval(lambda: self.settings, self.runtime, self._on_index)
         self.completer = Completer(
             self.runtime,
             lambda: self.settings,
             server.documents.is_current,
             snippets=self.retrieval.snippets.near,
+            names=self.retrieval.names,
         )
         self.remembering = Remembering(self.runtime.remember, self._may_remember)
         self.performer = Performer(self.runtime)
@@ -90,6 +91,7 @@ class Session:
             self._end_progress()
         if state.phase is Phase.READY:
             self._warned = ""
+            self.retrieval.vectors.look()
             # It may be a new runtime, which knows none of them.
             for snapshot in self.server.documents:
                 self.remembering.changed(snapshot)

@@ -166,8 +166,8 @@ class TrustedSettings:
     )
     embedding_model: str = _setting(
         "",
-        "A second model for search by meaning: the folder of a T5 encoder such as "
-        "codet5p-110m-embedding; empty for none.",
+        "A second model for search by meaning: codet5p-110m-embedding, or the folder of a T5 "
+        "encoder; empty for none.",
         environment="CODEGEEX_EMBEDDING_MODEL",
     )
     template_folder: str = _setting(

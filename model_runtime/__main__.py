@@ -77,10 +77,14 @@ def _parser() -> Parser:
     )
     checking.add_argument("--json", action="store_true", help="print it as JSON")
     converting = _command(
-        commands, "convert", _convert, "make a model folder from a CodeGeeX-13B checkpoint"
+        commands, "convert", _convert, "make a model folder from a checkpoint that holds pickles"
     )
     converting.add_argument(
-        "source", type=Path, metavar="SOURCE", help="a .pt file, or a folder of .pt or .npy files"
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="CodeGeeX-13B as a .pt file or a folder of .pt or .npy files, or a model folder of "
+        "the hub that has its weights as pytorch_model.bin",
     )
     converting.add_argument("target", type=Path, metavar="TARGET", help="the folder to make")
     converting.add_argument(

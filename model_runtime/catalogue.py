@@ -24,10 +24,6 @@ DATA = Path(__file__).with_name("catalogue.toml")
 BYTES_PER_PARAMETER = {"float16": 2.0, "int8": 1.0, "int4": 0.5 + 4 / 64}
 
 
-# How many of the models that can do something are named in a sentence.
-NAMED = 3
-
-
 class Ability(StrEnum):
     """What a model can be asked for; catalogue.toml says what each one means."""
 
@@ -45,7 +41,8 @@ class Ability(StrEnum):
 class Model:
     """One line of the catalogue, with what its family says; catalogue.toml explains the fields.
 
-    `parameters` is their number. `hub` is empty for a model that can't be fetched.
+    `parameters` is their number. `hub` is empty for a model that can't be fetched. `pickled` says
+    that its publisher has the weights as pickles alone; what the hub has counts.
     """
 
     name: str
@@ -62,6 +59,7 @@ class Model:
     hub: str = ""
     revision: str = ""
     note: str = ""
+    pickled: bool = False
     embedded: bool = False
 
     @property
@@ -94,12 +92,6 @@ def able(ability: Ability) -> list[Model]:
     """The models that can be asked for it, smallest first."""
     found = [model for model in models().values() if ability in model.abilities]
     return sorted(found, key=lambda model: model.parameters)
-
-
-def instead(task: str) -> str:
-    """The end of a sentence about a model that can't do a task: some that can, smallest first."""
-    names = [model.name for model in able(Ability(task))] if task in set(Ability) else []
-    return f"; {', '.join(names[:NAMED])} can." if names else "."
 
 
 def _model(family: str, fields: Mapping[str, Any]) -> Model:

@@ -24,6 +24,7 @@ from model_runtime import __version__, endpoint, logs
 from model_runtime.connection import Connection
 from model_runtime.counters import Answers, Work
 from model_runtime.endpoint import Endpoint, Meeting
+from model_runtime.hub_cache import able
 from model_runtime.loading import announce, load_engine, why_not_loaded
 from model_runtime.logs import LOG
 from model_runtime.mailbox import Letter, Mailbox
@@ -37,6 +38,7 @@ from model_runtime.protocol import (
     ModelState,
     Reason,
     Reply,
+    Task,
     Welcome,
 )
 from model_runtime.scheduler import Job, Scheduler
@@ -184,6 +186,7 @@ class Daemon:
                 told.minimum_confidence,
                 told.tasks,
                 told.context_tokens,
+                {task.value: able(task) for task in Task if task not in told.tasks},
             )
         )
         connection.send(self._state)

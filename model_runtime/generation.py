@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from model_runtime import catalogue, plan
+from model_runtime import hub_cache, plan
 from model_runtime.counters import Spent
 from model_runtime.kv_cache import KVCache, Slot
 from model_runtime.memory import Memory
@@ -159,8 +159,9 @@ class Generation:
     def answer(self) -> Result | Failure:
         request = self._request
         if request.task not in self._model.format.tasks:
-            others = catalogue.instead(request.task)
-            message = f'The model {self._model.name} can\'t "{request.task}"{others}'
+            names = ", ".join(hub_cache.able(request.task))
+            others = f"; {names} can" if names else ""
+            message = f'The model {self._model.name} can\'t "{request.task}"{others}.'
             return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
         found = self._plan.copied + self._search.candidates()
         if not request.independent:

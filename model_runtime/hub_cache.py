@@ -2,7 +2,8 @@
 
 A model counts when it is whole: config, tokenizer, and every file of weights that its index names.
 The cache is huggingface_hub's, where HF_HOME or HF_HUB_CACHE has it, and shared with other
-programs; nothing is copied out of it. Nothing here needs the network or torch.
+programs. What was published as pickles alone lies converted in the user's cache folder for
+codegeex. Nothing here needs the network or torch.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 import shutil
 from pathlib import Path
 
+import platformdirs
+
 from model_runtime import catalogue
-from model_runtime.catalogue import Model
+from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import HubError, UnknownModelError
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
@@ -22,6 +25,11 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+# How many of the models that can do something are named in a sentence.
+NAMED = 3
+# What belongs to a model beside its weights.
+SUFFIXES = (".json", ".model", ".jinja")
+NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
 
 
 def folder_of(name: str) -> Path:
@@ -51,28 +59,29 @@ def installed(model: Model) -> Path | None:
         return EMBEDDED_FOLDER
     if not model.hub:
         return None
-    snapshots = [path for path in _cached(model).glob("snapshots/*") if not lacking(path)]
-    return max(snapshots, key=lambda path: (path.name == model.revision, _time(path)), default=None)
+    revisions = (*_cached(model).glob("snapshots/*"), *converted_folder(model).glob("*"))
+    whole = [path for path in revisions if not lacking(path)]
+    return max(whole, key=lambda path: (path.name == model.revision, _time(path)), default=None)
 
 
 def partly_here(model: Model) -> bool:
     """Whether something of it is in the cache."""
-    return bool(model.hub) and _cached(model).is_dir()
+    return bool(model.hub) and any(folder.is_dir() for folder in _folders(model))
 
 
 def size_on_disk(model: Model) -> int:
     """Bytes of everything the cache has of it, unfinished files too."""
-    files = (path for path in _cached(model).rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(path.stat().st_size for path in files)
+    paths = (path for folder in _folders(model) for path in folder.rglob("*"))
+    return sum(path.stat().st_size for path in paths if path.is_file() and not path.is_symlink())
 
 
 def remove(model: Model) -> None:
     """Free what the cache has of it, all revisions. Raises HubError."""
-    folder = _cached(model)
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise HubError(f"{folder} can't be removed: {error.strerror}.") from error
+    for folder in filter(Path.is_dir, _folders(model)):
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise HubError(f"{folder} can't be removed: {error.strerror}.") from error
 
 
 def lacking(folder: Path) -> str:
@@ -92,10 +101,25 @@ def lacking(folder: Path) -> str:
         return f"its {CONFIG} or {INDEX} can't be read"
     missing = _first_missing(folder, weights)
     if missing and any(path for kind in PICKLES for path in folder.glob(kind)):
-        return "it has its weights as pickle files, which can run code; get it as safetensors"
+        return (
+            "it has its weights as pickle files, which can run code; make a folder of safetensors: "
+            f"codegeex-runtime convert {folder} TARGET"
+        )
     if not missing and not any((folder / name).exists() for name in TOKENIZERS):
         return "it has no tokenizer"
     return missing
+
+
+def able(task: str) -> list[str]:
+    """Names of some models that can be asked for it, those that are here first, then by size."""
+    found = catalogue.able(Ability(task)) if task in set(Ability) else []
+    found.sort(key=lambda model: installed(model) is None)
+    return [model.name for model in found[:NAMED]]
+
+
+def belongs(name: str) -> bool:
+    """Whether a model needs a file of that name beside its weights."""
+    return name.endswith(SUFFIXES) or name in NAMES
 
 
 def cache_folder() -> Path:
@@ -105,6 +129,13 @@ def cache_folder() -> Path:
     return Path(constants.HF_HUB_CACHE).expanduser()
 
 
+def converted_folder(model: Model) -> Path:
+    """Where its revisions lie that were published as pickles, each as a folder of safetensors."""
+    chosen = os.environ.get("CODEGEEX_CACHE_DIR")
+    root = Path(chosen) if chosen else platformdirs.user_cache_path("codegeex", appauthor=False)
+    return root / "models" / model.name
+
+
 def repository_folder(hub: str) -> str:
     """The name that the cache gives a repository's folder."""
     return "models--" + hub.replace("/", "--")
@@ -112,6 +143,10 @@ def repository_folder(hub: str) -> str:
 
 def _cached(model: Model) -> Path:
     return cache_folder() / repository_folder(model.hub)
+
+
+def _folders(model: Model) -> tuple[Path, Path]:
+    return _cached(model), converted_folder(model)
 
 
 def _whole(folder: Path) -> Path:

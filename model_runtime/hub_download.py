@@ -3,7 +3,8 @@
 huggingface_hub lists and fetches, in its own cache's layout, with its variables (HF_ENDPOINT,
 HF_TOKEN, HF_HUB_OFFLINE). Large files are this module's: the library throws away what it has of
 one when the line breaks, and compares only its size. Here the part stays for the next time, and
-the file enters the cache when its checksum is the hub's. Safetensors only; a pickle never comes.
+the file enters the cache when its checksum is the hub's. A pickle comes only where there are no
+safetensors, and is read by nobody but the conversion, after which it goes again.
 """
 
 from __future__ import annotations
@@ -37,8 +38,7 @@ from model_runtime.catalogue import Model
 from model_runtime.errors import HubError
 from model_runtime.hub_errors import MAKE_ROOM, explained, no_hub
 
-SUFFIXES = (".safetensors", ".json", ".model", ".jinja")
-NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
+PICKLE = re.compile(r"pytorch_model.*\.bin")
 # The same weights once more, under the publisher's own names.
 DOUBLES = "consolidated"
 SHA256 = re.compile("[0-9a-f]{64}")  # it becomes a file's name
@@ -72,6 +72,16 @@ class Plan:
         return sum(file.size for file in self.files)
 
     @property
+    def pickles(self) -> tuple[File, ...]:
+        """The weights, where there are no others."""
+        return tuple(file for file in self.files if PICKLE.fullmatch(file.name))
+
+    @property
+    def has_pickles(self) -> bool:
+        """Whether they are in the cache already."""
+        return all(_present(self, file) == file.size for file in self.pickles)
+
+    @property
     def missing(self) -> int:
         """Bytes that aren't here yet."""
         return self.size - sum(_present(self, file) for file in self.files)
@@ -80,7 +90,8 @@ class Plan:
 def plan(model: Model, revision: str = "") -> Plan:
     """Ask the hub for the files and their sizes, `revision` before the catalogue's own.
 
-    Raises HubError when the hub can't be reached, doesn't give the model, or has no safetensors.
+    Raises HubError when the hub can't be reached, doesn't give the model, or has no weights that
+    can be used.
     """
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     wanted = revision or model.revision or constants.DEFAULT_REVISION
@@ -88,10 +99,13 @@ def plan(model: Model, revision: str = "") -> Plan:
         commit, listed = _listing(model.hub, wanted)
     files = [entry for entry in listed if _wanted(entry.path)]
     if not any(entry.path.endswith(".safetensors") for entry in files):
-        raise HubError(
-            f"{model.hub} has no safetensors at {wanted}, only formats that can run code; if one "
-            "of its other revisions has them, name it with --revision."
-        )
+        pickles = [entry for entry in listed if PICKLE.fullmatch(entry.path)]
+        if not pickles:
+            raise HubError(
+                f"{model.hub} has neither safetensors nor pytorch_model.bin at {wanted}; if one of "
+                "its other revisions has them, name it with --revision."
+            )
+        files += pickles
     return Plan(model, wanted, commit, tuple(map(_file, files)))
 
 
@@ -122,10 +136,18 @@ def fetch(plan: Plan, report: Callable[[int], object]) -> Path:
                 revision=plan.revision,
                 allow_patterns=[file.name for file in plan.files],
             )
-    if problem := hub_cache.lacking(Path(folder)):
+    if not plan.pickles and (problem := hub_cache.lacking(Path(folder))):
         raise HubError(f"{plan.model.hub} is no model that can be used: {problem}.")
     report(plan.size)
     return Path(folder)
+
+
+def drop_pickles(plan: Plan, folder: Path) -> None:
+    """Free what has been converted; the rest of the model's folder is small."""
+    for file in plan.pickles:
+        (folder / file.name).unlink(missing_ok=True)
+        if file.sha256:
+            _blob(plan, file).unlink(missing_ok=True)
 
 
 class _StoppedError(Exception):
@@ -233,7 +255,7 @@ def _wanted(path: str) -> bool:
     name = PurePosixPath(path).name
     if name != path or name.startswith(DOUBLES):
         return False
-    return name.endswith(SUFFIXES) or name in NAMES
+    return name.endswith(".safetensors") or hub_cache.belongs(name)
 
 
 def _file(entry: RepoFile) -> File:

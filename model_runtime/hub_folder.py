@@ -34,6 +34,8 @@ LONGEST_CONTEXT = 8192
 # relative, so that more would run, but with less sense than it was trained to.
 ENCODER_DECODER = "t5"
 USUAL_SOURCE = 512
+# CodeT5+'s model that embeds: a T5's encoder and a projection.
+PROJECTED = "codet5p_embedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class HubFolder:
         keys = ("max_position_embeddings", "n_positions", "sliding_window")
         limits = [int(limit) for key in keys if (limit := self.config.get(key))]
         known = limits or [USUAL_SOURCE] * self.encodes
-        longest = min(LONGEST_CONTEXT, *known, *([self.model.context] if self.model else []))
+        longest = min([LONGEST_CONTEXT, *known, *([self.model.context] if self.model else [])])
         return 2 * longest if self.encodes else longest
 
     @property
@@ -170,6 +172,12 @@ class HubFolder:
     @cached_property
     def _tokenizer_config(self) -> dict[str, Any]:
         return _json(self.path / TOKENIZER_CONFIG, {})
+
+
+def only_embeds(config: Mapping[str, Any]) -> bool:
+    """Whether a folder with this config.json has an encoder and nothing to write with."""
+    alone = config.get("architectures") == ["T5EncoderModel"]
+    return config.get("model_type") == PROJECTED or alone
 
 
 def find(name: str) -> HubFolder | None:

@@ -59,6 +59,13 @@ def plan(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
     return Plan(folder.name, stored, kept, fit.needs(shape, dtype, device))
 
 
+def blank(folder: HubFolder) -> nn.Module:
+    """The folder's network without storage. Raises WeightsError for one that can't be served."""
+    _shape(folder)
+    kind = AutoModelForSeq2SeqLM if folder.encodes else AutoModelForCausalLM
+    return transformers_lm.blank(_config(folder), kind)
+
+
 def _shape(folder: HubFolder) -> TransformersShape:
     of = encoder_decoder.shape if folder.encodes else transformers_lm.shape
     return of(folder.name, _config(folder), folder.context)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from model_runtime import catalogue, hub_cache
 from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError
+from model_runtime.hub_folder import only_embeds
 from model_runtime.loading import INSTALL
 from model_runtime.system_memory import free_memory
 
@@ -29,6 +30,7 @@ Report = Callable[[int], object]
 # The KV cache and what a prefill works in, as a share of the weights.
 BESIDE_THE_WEIGHTS = 1.2
 REPORT_PAUSE_S = 0.25
+AS_PICKLES = "it comes as pickles, which are converted and then removed"
 INTERRUPTED = 130  # what a shell makes of SIGINT
 
 
@@ -132,6 +134,7 @@ def _show(options: argparse.Namespace) -> int:
         "format": told["format"] + (", and its own chat template" if told["chat"] else ""),
         "stops": "  ".join(stops),
         "hub": source,
+        "weights": f"{AS_PICKLES} (by pull)" if told["pickled"] else "",
     }
     for name, value in fields.items():
         if value:
@@ -160,6 +163,7 @@ def _told(model: Model, used: str) -> dict[str, Any]:
         "fits": _fits(model),
         "hub": model.hub,
         "revision": model.revision,
+        "pickled": model.pickled,
     }
 
 
@@ -191,16 +195,26 @@ def _pull(options: argparse.Namespace) -> int:
     from model_runtime import hub_download
 
     plan = hub_download.plan(model, options.revision)
+    if plan.pickles:
+        from model_runtime import hub_conversion  # imports torch
+
+        hub_conversion.check(model)
     question = (
         f"Fetch {model.name}: {_size(plan.missing)} of {_size(plan.size)}, {model.licence}"
-        f"{f' ({model.note})' if model.note else ''}, to {hub_cache.cache_folder()}?"
+        f"{f' ({model.note})' if model.note else ''}, to {hub_cache.cache_folder()}"
+        f"{f'; {AS_PICKLES}' if plan.pickles else ''}?"
     )
     if options.json:
         _say("question", text=question, missing=plan.missing, size=plan.size, name=model.name)
     if not options.yes and not _agreed(question, options.json):
         raise HubError("Nothing was fetched; say yes, or --yes.")
+    theirs = plan.has_pickles
     with _lines(plan) if options.json else _bar(plan) as report:
         folder = hub_download.fetch(plan, report)
+    if plan.pickles:
+        fetched, folder = folder, hub_conversion.converted(plan, folder, sys.stderr)
+        if not theirs:  # what was here before is another program's
+            hub_download.drop_pickles(plan, fetched)
     return _arrived(model, folder, options.json)
 
 
@@ -232,7 +246,9 @@ def _path(options: argparse.Namespace) -> int:
     folder = hub_cache.folder_of(options.model)
     model = catalogue.models().get(options.model.lower())
     if options.json:
-        print(json.dumps({"name": model.name if model else "", "folder": str(folder)}))
+        config = json.loads((folder / hub_cache.CONFIG).read_text(encoding="utf-8"))
+        told = {"name": model.name if model else "", "folder": str(folder)}
+        print(json.dumps({**told, "embeds": only_embeds(config)}))
     else:
         print(folder)
     return 0

@@ -29,7 +29,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -141,8 +141,9 @@ class Generate:
     `task` is one of Task, `code` what it is about, where it isn't about a cursor. `snippets`
     are pieces of other files that have to do with the place, best first; they stay the same
     while one types, so that the KV cache keeps hitting. `language` is the display name
-    ("Python", "C++"), empty when unknown. `document` names what the request belongs to: a newer
-    INTERACTIVE request of the same client and document replaces it; an empty name is never
+    ("Python", "C++"), empty when unknown; `path`, the file's in its project, and `repository`,
+    the project's name, are for a model to read. `document` names what the request belongs to: a
+    newer INTERACTIVE request of the same client and document replaces it; an empty name is never
     replaced. `deadline_ms` counts from arrival, 0 means none. `max_lines` ends the text after
     that many lines with something in them, 0 means no limit. `temperature` 0 is greedy. With
     `best_first` the first of several candidates is the greedy one. More than one of `beams` search
@@ -161,6 +162,7 @@ class Generate:
     language: str = ""
     target_language: str = ""
     path: str = ""
+    repository: str = ""
     document: str = ""
     priority: int = Priority.INTERACTIVE
     deadline_ms: int = 0
@@ -253,7 +255,7 @@ class Welcome:
     `context_chars` is how much prefix plus suffix text is worth sending. Text nobody asked for is
     better not shown when the model gave its tokens less than `minimum_confidence` on average.
     `tasks` are those of Task that it can be asked for; prompt and answer together have at most
-    `context_tokens`.
+    `context_tokens`. `others` are names of models that can do the remaining tasks, by task.
     """
 
     protocol: int
@@ -264,6 +266,7 @@ class Welcome:
     minimum_confidence: float = 0.0
     tasks: tuple[str, ...] = (Task.COMPLETE,)
     context_tokens: int = 2048
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +328,7 @@ class Result:
 class Embedding:
     """A vector of length 1 for each text of an Embed, in its order.
 
+    `model` names the very files of the model: vectors of another one are no use beside these.
     `vectors` are `count` times `dimensions` numbers, float32, little-endian, one vector after
     another; the dot product of two of them says how near two texts are.
     """
@@ -333,6 +337,7 @@ class Embedding:
     count: int
     dimensions: int
     vectors: bytes
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,13 +64,17 @@ def _use(name: str) -> int:
         return done.returncode
     found = json.loads(done.stdout)
     model = found["name"] or found["folder"]
+    setting, variable = "model", "CODEGEEX_MODEL"
+    if found["embeds"]:
+        setting, variable = "embedding_model", "CODEGEEX_EMBEDDING_MODEL"
     path = config_path(os.environ)
     try:
-        set_model(path, model)
+        set_model(path, model, setting)
     except ConfigFileError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{model} is the model now, in {path}; editors use it from their next start.")
-    if (other := os.environ.get("CODEGEEX_MODEL")) and other != model:
-        print(f"CODEGEEX_MODEL is set to {other} here and comes first.", file=sys.stderr)
+    role = "embedding model" if found["embeds"] else "model"
+    print(f"{model} is the {role} now, in {path}; editors use it from their next start.")
+    if (other := os.environ.get(variable)) and other != model:
+        print(f"{variable} is set to {other} here and comes first.", file=sys.stderr)
     return 0

@@ -29,18 +29,20 @@ class SearchParams:
 
 
 async def handle(session: Session, params: SearchParams) -> dict[str, Any]:
-    """`indexing` says that the index is still being built and more may be found later."""
+    """`indexing` says that the index is still being built and more may be found later; `note` is
+    a sentence about what else could have found more."""
     if not any(character.isalnum() for character in params.query):
         raise InvalidParamsError("The query has no words in it; write what you look for.")
     if not 1 <= params.limit <= MOST_PLACES:
         raise InvalidParamsError(f"The limit must be from 1 to {MOST_PLACES}.")
     try:
-        places = await session.retrieval.search(params.query, params.limit, params.path)
+        places, note = await session.retrieval.search(params.query, params.limit, params.path)
     except NoIndexError as error:
         raise RequestFailedError(str(error)) from None
     return {
         "places": [_place(session, place) for place in places],
         "indexing": session.retrieval.state.phase.value == "indexing",
+        **({"note": note} if note else {}),
     }
 
 

@@ -1,4 +1,5 @@
-"""The workspace's index: a process of its own that finds places in the workspace's files by words.
+"""The workspace's index: a process of its own that finds places in the workspace's files by words,
+and by vectors that its server has made for it.
 
     __main__.py    the process: starts at low priority, ends with its server
     service.py     what it is asked on stdin, one thing at a time, and what it answers on stdout
@@ -8,6 +9,8 @@
     chunks.py      a file's text by definition
     words.py       identifiers and sentences to words
     store.py       SQLite's full text search (FTS5), which ranks by BM25
+    vectors.py     vectors of the chunks, when an embedding model is there to make them
+    fusion.py      a ranking by words and one by vectors as one
     cache.py       where databases lie, and which are old
 
 A process and not a thread: Python code that works holds up the server's loop for up to 5 ms each

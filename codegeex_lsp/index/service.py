@@ -10,24 +10,34 @@ is dropped, or stopped in the middle. When the server's end closes, everything s
     {"do": "cancel", "id": 1}
     {"do": "opened", "path": "...", "text": "..."}      {"do": "closed", "path": "..."}
     {"do": "changed", "paths": [...]}
+    {"do": "lacking", "id": 3, "model": "...", "limit": 16}
+    {"do": "embedded", "model": "...", "keys": [...], "vectors": "..."}
 
-    {"id": 1, "places": [[path, first, last, title, text, score], ...]}      {"id": 2, "gone": true}
+    {"id": 1, "places": [[path, first, last, title, text, score], ...], "by_vector": false}
+    {"id": 2, "gone": true}      {"id": 3, "texts": [[key, text], ...]}
     {"phase": "ready", "message": "", "files": 10, "chunks": 50, "left_out": {"ignored": 2}}
+
+A search may have the question's "vector" and its "model". Vectors are float32 in base64, one behind
+another; keys are hexadecimal.
 """
 
 from __future__ import annotations
 
+import array
+import base64
 import json
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from codegeex_lsp.index import cache
 from codegeex_lsp.index.files import Bounds, LeftOut
+from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.store import CancelledSearchError, NoSearchError, Store
 from codegeex_lsp.index.workspace import Workspace
 
@@ -142,6 +152,14 @@ class Service:
                 self._workspace.closed(message["path"])
             case "changed":
                 return self._workspace.changed(message["paths"])
+            case "lacking":
+                texts = self._workspace.lacking(message["model"], message["limit"])
+                told = [(key.hex(), text) for key, text in texts]
+                self._say({"id": message["id"], "texts": told})
+            case "embedded":
+                keys = map(bytes.fromhex, message["keys"])
+                vectors = _vectors(message["vectors"], len(message["keys"]))
+                self._workspace.embedded(message["model"], zip(keys, vectors, strict=True))
             case _:
                 self._answer(message)
         return False
@@ -164,18 +182,23 @@ class Service:
         try:
             if cancelled():
                 raise CancelledSearchError
-            if question["do"] == "search":
-                places = self._workspace.search(
-                    question["question"], question["limit"], question["under"], cancelled
-                )
-            else:
-                places = self._workspace.alike(
-                    question["text"], question["path"], question["limit"], cancelled
-                )
+            places, by_vector = self._found(question, cancelled)
         except CancelledSearchError:
             self._say({"id": number, "gone": True})
         else:
-            self._say({"id": number, "places": [place.plain() for place in places]})
+            plain = [place.plain() for place in places]
+            self._say({"id": number, "places": plain, "by_vector": by_vector})
+
+    def _found(self, question: Message, cancelled: Callable[[], bool]) -> tuple[list[Place], bool]:
+        """The places, and whether a vector helped to find them."""
+        asked, limit = self._workspace, question["limit"]
+        if question["do"] == "alike":
+            return asked.alike(question["text"], question["path"], limit, cancelled), False
+        text, under = question["question"], question["under"]
+        if not question.get("vector"):
+            return asked.search(text, limit, under, cancelled), False
+        [vector] = _vectors(question["vector"], 1)
+        return asked.search_by_both(text, question["model"], vector, limit, under, cancelled)
 
     def _tell(self) -> None:
         self._told = time.monotonic()
@@ -199,3 +222,12 @@ class Service:
 
     def _fail(self, message: str) -> None:
         self._say({"phase": "failed", "message": message, "files": 0, "chunks": 0, "left_out": {}})
+
+
+def _vectors(packed: str, count: int) -> list[Sequence[float]]:
+    """Little-endian, as protocol.Embedding has them."""
+    numbers = array.array("f", base64.b64decode(packed))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    size = len(numbers) // count if count else 0
+    return [numbers[begin : begin + size] for begin in range(0, size * count, size or 1)]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from codegeex_lsp import languages
-from codegeex_lsp.index import chunks, files, words
+from codegeex_lsp.index import chunks, files, fusion, words
 from codegeex_lsp.index.files import Bounds, Found, LeftOut, Walk
 from codegeex_lsp.index.ignoring import IGNORE_FILES
 from codegeex_lsp.index.places import Place
@@ -66,6 +66,7 @@ class Workspace:
         with self._store.together():
             for path in gone:
                 self._remove(path)
+            self._store.vectors.forget_unused()
         self.left_out = walk.left_out
         return self._alive()
 
@@ -97,6 +98,35 @@ class Workspace:
     ) -> list[Place]:
         """Places for a sentence or names, best first. `under` is a file, or a folder."""
         return self._store.search(words.asked(question), limit, under=under, cancelled=cancelled)
+
+    def search_by_both(
+        self,
+        question: str,
+        model: str,
+        vector: Sequence[float],
+        limit: int,
+        under: str,
+        cancelled: Callable[[], bool],
+    ) -> tuple[list[Place], bool]:
+        """The same by words and by the question's vector, which `model` made.
+
+        False when the places have no vectors of that model, so that words alone count.
+        """
+        near = self._store.near(model, vector, max(limit, fusion.DEPTH), under)
+        if not near:
+            return self.search(question, limit, under, cancelled), False
+        named = self.search(question, max(limit, fusion.DEPTH), under, cancelled)
+        return fusion.fused((named, near), limit), True
+
+    def lacking(self, model: str, limit: int) -> list[tuple[bytes, str]]:
+        """Keys and texts of some places without a vector of that model."""
+        with self._store.together():
+            return self._store.vectors.lacking(model, limit)
+
+    def embedded(self, model: str, vectors: Iterable[tuple[bytes, Sequence[float]]]) -> None:
+        """What that model made of texts that lacked one."""
+        with self._store.together():
+            self._store.vectors.put(model, vectors)
 
     def alike(self, text: str, path: str, limit: int, cancelled: Callable[[], bool]) -> list[Place]:
         """Places in files other than `path` that have to do with the code in `text`."""

@@ -1,7 +1,9 @@
-"""A published CodeGeeX checkpoint becomes a model folder: `codegeex-runtime convert`.
+"""A published checkpoint becomes a model folder: `codegeex-runtime convert`.
 
-sources.py reads the checkpoint, layout.py decides what goes where, target.py writes so that nothing
-half-written ever looks whole. One tensor is in memory at a time. Only the command line calls it.
+Of CodeGeeX-13B sources.py reads the checkpoint and layout.py decides what goes where; hub_pickle.py
+takes folders of the hub whose weights are pickles. target.py writes so that nothing half-written
+ever looks whole. One tensor is in memory at a time. The command line calls it, and so does `models
+pull` for a model that comes as pickles.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TextIO
 
 from model_runtime import weights
 from model_runtime.assembly import blank_network
+from model_runtime.conversion import hub_pickle
 from model_runtime.conversion.layout import (
     Shard,
     network_config,
@@ -23,6 +26,7 @@ from model_runtime.conversion.layout import (
 from model_runtime.conversion.progress import Progress
 from model_runtime.conversion.sources import Source
 from model_runtime.conversion.target import Fingerprint, fingerprint, new_folder, write_file
+from model_runtime.errors import ConversionError
 from model_runtime.models.codegeex import CodeGeeXConfig
 from model_runtime.prompts import PromptFormat
 from model_runtime.tokenizer import CODEGEEX_13B as TOKENIZER_FOLDER
@@ -36,6 +40,14 @@ def convert(
     `quantize` is a key of layout.SCHEMES; `heads` may be None where the hidden size tells. Raises
     ConversionError or WeightsError, each one sentence, and leaves no target then.
     """
+    if hub_pickle.is_hub_folder(source):
+        if quantize != "none" or heads:
+            raise ConversionError(
+                "--quantize and --heads are for CodeGeeX-13B; of another model set quantize, which "
+                "takes effect when it is loaded."
+            )
+        hub_pickle.convert(source, target, messages)
+        return
     scheme = scheme_named(quantize)
     opened = Source(source)
     config = network_config(opened, heads)

@@ -6,8 +6,6 @@ fit together and a full disk are found at once. conversion.convert calls it.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from model_runtime.assembly import SCALE_SUFFIX, blank_network, check_shapes
 from model_runtime.conversion.sources import Source
-from model_runtime.conversion.target import HashedFile
+from model_runtime.conversion.target import HashedFile, safetensors_header
 from model_runtime.errors import ConversionError
 from model_runtime.models.codegeex import CodeGeeXConfig
 from model_runtime.quantization import quantize_int4, quantize_int8
@@ -27,7 +25,6 @@ HEADS_OF_HIDDEN_SIZE = {5120: 40}
 SHARD_BYTES = 1_500_000_000
 # Rows of a matrix are independent; so many at a time keep the intermediate values small.
 ROWS_AT_ONCE = 2048
-SAFETENSORS_DTYPES = {torch.float16: "F16", torch.int8: "I8", torch.uint8: "U8"}
 
 # Rows [n, in] float16 to what is stored of them, by what is put behind the matrix's name.
 Scheme = Callable[[Tensor], Mapping[str, Tensor]]
@@ -133,17 +130,10 @@ def _planned(shape: Tensor, scheme: Scheme) -> dict[str, Tensor]:
 
 
 def _shard(file: str, tensors: Mapping[str, Scheme], network: Mapping[str, Tensor]) -> Shard:
-    """Its header is safetensors': a length, then names, types, shapes and places as JSON."""
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name, scheme in tensors.items():
-        for suffix, part in _planned(network[name], scheme).items():
-            header[name + suffix] = {
-                "dtype": SAFETENSORS_DTYPES[part.dtype],
-                "shape": list(part.shape),
-                "data_offsets": [end, end + part.nbytes],
-            }
-            end += part.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text = text.ljust(8 * math.ceil(len(text) / 8))
-    return Shard(file, tensors, len(text).to_bytes(8, "little") + text, 8 + len(text) + end)
+    parts = {
+        name + suffix: part
+        for name, scheme in tensors.items()
+        for suffix, part in _planned(network[name], scheme).items()
+    }
+    header = safetensors_header(parts)
+    return Shard(file, tensors, header, len(header) + sum(part.nbytes for part in parts.values()))

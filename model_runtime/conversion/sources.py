@@ -90,7 +90,7 @@ class Source:
         """How to map what lies there, by its names."""
         try:
             if path.is_file():
-                return lambda: _whole(names.published(_torch_tensors(path)))
+                return lambda: _whole(names.published(torch_tensors(path)))
             if not path.is_dir():
                 raise ConversionError(f"There is no checkpoint {path}.")
             files = sorted(path.iterdir())
@@ -141,7 +141,7 @@ def _ranks(folder: Path, files: list[Path]) -> Callable[[], dict[str, Parts]]:
         raise ConversionError(f"{folder} lacks mp_rank_{missing[0]:02}_model_states.pt.")
 
     def mapped() -> dict[str, Parts]:
-        ranks = [names.published(_torch_tensors(file)) for file in files]
+        ranks = [names.published(torch_tensors(file)) for file in files]
         for file, rank in zip(files, ranks, strict=True):
             if other := sorted(rank.keys() ^ ranks[0].keys()):
                 raise ConversionError(f"{file} and {files[0].name} don't both hold {other[0]}.")
@@ -171,8 +171,11 @@ def _check_count(folder: Path, ranks: list[dict[str, Tensor]]) -> None:
         )
 
 
-def _torch_tensors(path: Path) -> dict[str, Tensor]:
-    """What torch.save wrote, flat: the language model's tensors under dotted names."""
+def torch_tensors(path: Path) -> dict[str, Tensor]:
+    """What torch.save wrote, flat: the language model's tensors under dotted names, not yet read.
+
+    Raises ConversionError.
+    """
     try:
         path.open("rb").close()
     except OSError as error:

@@ -8,9 +8,11 @@ bytes, not models. conversion.convert calls it.
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +26,14 @@ from model_runtime.errors import ConversionError
 PARTIAL = ".partial-codegeex"
 # For what comes beside the tensors: the tokenizer is 1.5 MB.
 OTHER_BYTES = 10_000_000
+SAFETENSORS_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+}
 
 Fingerprint = dict[str, int | str]
 
@@ -70,6 +80,23 @@ def fingerprint(path: Path) -> Fingerprint:
         os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def safetensors_header(tensors: Mapping[str, Tensor]) -> bytes:
+    """What comes before the numbers of these, one behind another: a length, then names, types,
+    shapes and places as JSON. They may be on the meta device."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, tensor in tensors.items():
+        header[name] = {
+            "dtype": SAFETENSORS_DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [end, end + tensor.nbytes],
+        }
+        end += tensor.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text = text.ljust(8 * math.ceil(len(text) / 8))
+    return len(text).to_bytes(8, "little") + text
 
 
 class HashedFile:

@@ -7,8 +7,9 @@ a folder as published, safetensors only; its publisher's Python code is never ru
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from torch.nn import functional
 from model_runtime import fit
 from model_runtime.assembly import Shards
 from model_runtime.errors import WeightsError
+from model_runtime.hub_folder import PROJECTED
 
-PROJECTED = "codet5p_embedding"
 POOLED = "t5"
 # Positions are relative, so that a longer text would run, but none was longer in training.
 USUAL_CONTEXT = 512
@@ -28,13 +29,19 @@ LONGEST_CHARS_PER_TOKEN = 8
 
 
 class TextEncoder:
-    """`encoder` is a T5EncoderModel; without a `projection` the states' mean is the vector."""
+    """`encoder` is a T5EncoderModel; without a `projection` the states' mean is the vector.
 
-    def __init__(self, encoder: Any, projection: nn.Linear | None, tokenizer: Any) -> None:
+    `identity` is another for every other encoder.
+    """
+
+    def __init__(
+        self, encoder: Any, projection: nn.Linear | None, tokenizer: Any, identity: str
+    ) -> None:
         config = encoder.config
         self._encoder = encoder
         self._projection = projection
         self._tokenizer = tokenizer
+        self.identity = identity
         self.context: int = getattr(config, "n_positions", None) or USUAL_CONTEXT
         self.dimensions: int = projection.out_features if projection else config.d_model
 
@@ -55,11 +62,12 @@ class TextEncoder:
             )
         shards = Shards(folder, sorted(path.name for path in folder.glob("*.safetensors")))
         _check_memory(shards, place, dtype)
-        from transformers import AutoTokenizer, T5Config, T5EncoderModel
+        identity = _identity(folder)
+        from transformers import AutoTokenizer, T5EncoderModel
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        shape = T5Config(**{key: value for key, value in config.items() if key not in _NOT_SHAPE})
+        shape = _shape(config)
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, config=shape, local_files_only=True)
             loaded: Any = T5EncoderModel.from_pretrained(
@@ -78,7 +86,8 @@ class TextEncoder:
         encoder, told = loaded
         if missing := sorted(told["missing_keys"]):
             raise WeightsError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them.")
-        return cls(encoder.to(place).requires_grad_(False).eval(), projection, tokenizer)
+        ready = encoder.to(place).requires_grad_(False).eval()
+        return cls(ready, projection, tokenizer, identity)
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text as the model was trained to read it, cut to its context."""
@@ -112,6 +121,29 @@ class TextEncoder:
 
 # What a published config says of its Python code and of its own kind.
 _NOT_SHAPE = {"auto_map", "architectures", "model_type", "transformers_version", "torch_dtype"}
+
+
+def blank(config: Mapping[str, Any]) -> nn.Module:
+    """The encoder without storage: shapes only."""
+    from transformers import T5EncoderModel
+
+    with torch.device("meta"):
+        encoder: nn.Module = T5EncoderModel(_shape(config))
+    return encoder
+
+
+def _shape(config: Mapping[str, Any]) -> Any:
+    from transformers import T5Config
+
+    return T5Config(**{key: value for key, value in config.items() if key not in _NOT_SHAPE})
+
+
+def _identity(folder: Path) -> str:
+    """Of the files as they are now: names, sizes and times. Reading them takes seconds."""
+    kinds = (".safetensors", ".json", ".model", ".txt")
+    files = sorted(path for path in folder.iterdir() if path.suffix in kinds)
+    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def _projection(shards: Shards, place: torch.device, dtype: torch.dtype) -> nn.Linear:

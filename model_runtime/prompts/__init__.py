@@ -6,6 +6,7 @@
     fim.py        filling in at a cursor, a table of families
     template.py   conversations by the chat template that a tokenizer brings
     pieces.py     what prompts are made of; fitting them to the budget
+    quoting.py    pieces of other files
     tags.py       the languages' tag lines and comments
 
 Formats are pure functions of the request. None knows the network, its cache or a client. The
@@ -15,11 +16,11 @@ engine calls render().
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from model_runtime.prompts import fim
+from model_runtime.prompts import fim, quoting
 from model_runtime.prompts.chat import CHATML, CODEGEEX4
 from model_runtime.prompts.codegeex import CODEGEEX
 from model_runtime.prompts.encoder_decoder import SPAN, SUMMARISER
@@ -123,7 +124,8 @@ def render(
     With nothing to say they are the end-of-text token, since a network needs one. Raises
     BadPromptError for a task the family can't, and when the request doesn't fit the budget.
     """
-    prompt = format.prompt(request)
+    others = quoting.fitting(request.snippets, request.language, tokenizer, budget)
+    prompt = format.prompt(replace(request, snippets=others))
     begin = tokenizer.begin
     ids = [*begin, *fit(prompt.pieces, tokenizer, budget - len(begin))]
     return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop)

@@ -13,6 +13,7 @@ from functools import partial
 from model_runtime.prompts import fim
 from model_runtime.prompts.family import Family, Format, Prompt
 from model_runtime.prompts.pieces import Control, Piece, Tail, Text
+from model_runtime.prompts.quoting import quoted
 from model_runtime.protocol import Generate, Task
 
 SYSTEM = "You are a programming assistant. You answer with code that is complete and correct."
@@ -31,7 +32,7 @@ def generate(request: Generate) -> tuple[Piece, ...]:
         f"\n\nContinue this {request.language} code: write {wanted}. "
         "Output only the new code, without what is there already."
     )
-    return Tail(request.prefix), Text(end)
+    return Tail(request.prefix, quoted(request.snippets, request.language)), Text(end)
 
 
 def translate(request: Generate) -> tuple[Piece, ...]:
@@ -139,5 +140,5 @@ def _chatml_turns(system: str, asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
 CHATML = family(
     _chatml_turns,
     partial(fim.complete, "qwen-coder"),
-    ("<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    ("<|im_start|>", "<|im_end|>", *fim.controls("qwen-coder")),
 )

@@ -9,7 +9,8 @@ documenting is made after it. The formats have no place for text after the curso
 from __future__ import annotations
 
 from model_runtime.prompts.family import Family, Prompt
-from model_runtime.prompts.pieces import Aside, Tail, Text
+from model_runtime.prompts.pieces import Tail, Text
+from model_runtime.prompts.quoting import quoted
 from model_runtime.prompts.tags import comment, comment_marks, instructed, tag_line
 from model_runtime.protocol import Generate, Task
 
@@ -94,19 +95,8 @@ def template(request: Generate) -> Prompt:
 
 
 def _continued(request: Generate, text: str) -> Prompt:
-    """Pieces of other files stand above the text as comments, each below its path.
-
-    No published prompt of these models has more than one file; comments are what their training
-    texts hold in such a place.
-    """
-    tag = tag_line(request.language)
-    if not request.snippets:
-        return Prompt((Tail(text, tag),))
-    quoted = [
-        comment(request.language, f"{snippet.path}:\n{snippet.text}") + "\n"
-        for snippet in request.snippets
-    ]
-    return Prompt((Text(tag), Aside(tuple(quoted)), Tail(text)))
+    others = quoted(request.snippets, request.language)
+    return Prompt((Tail(text, tag_line(request.language) + others),))
 
 
 def _signature(code: str) -> str:

@@ -1,8 +1,8 @@
 """Fill in the middle: the code around a cursor as each model family was trained to see it.
 
 Pure functions over a table. The text before the cursor is a Tail and the text after it a Head, so
-that both can be cut to the budget. A token that begins every sequence ("<s>", "[gMASK]<sop>") is
-the tokenizer's own business.
+that both can be cut to the budget. Other files stand before both, where the KV cache keeps them. A
+token that begins every sequence ("<s>", "[gMASK]<sop>") is the tokenizer's own business.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from functools import partial
 from model_runtime.prompts.family import Family, Format, Prompt
 from model_runtime.prompts.pieces import Control, Head, Piece, Tail, Text
 from model_runtime.prompts.plain import template
-from model_runtime.protocol import Generate, Task
+from model_runtime.prompts.quoting import quoted
+from model_runtime.protocol import Generate, Snippet, Task
 
 
 class Slot(Enum):
@@ -26,19 +27,11 @@ class Slot(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """Another file of the project, or a part of one."""
-
-    path: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """A cursor, and what is known around it.
 
-    `path` and `repository` are names for the model to read; `language` is a display name
-    ("Python"), empty when unknown. `one_line` asks for the rest of the line only.
+    `path` and `repository` are names for the model to read, `files` pieces of others; `language`
+    is a display name ("Python"), empty when unknown. `one_line` asks for the rest of the line only.
     """
 
     prefix: str
@@ -46,7 +39,7 @@ class Place:
     path: str = ""
     language: str = ""
     repository: str = ""
-    files: tuple[File, ...] = ()
+    files: tuple[Snippet, ...] = ()
     one_line: bool = False
 
 
@@ -55,9 +48,10 @@ class Template:
     """`order` is the prompt of one file alone.
 
     `file` goes before the path of each file when there are others, `repository` before the
-    repository's name. `after` ends a name or a file's text. With `path_in_prefix` the current
-    file's path is the first line of its prefix, else it stands before the prompt. `blank` stands
-    before the prefix where the family's tokenizer put one before every text.
+    repository's name; a family without `file` reads the others as comments in its prefix. `after`
+    ends a name or a file's text. With `path_in_prefix` the current file's path is the first line
+    of its prefix, else it stands before the prompt. `blank` stands before the prefix where the
+    family's tokenizer put one before every text.
     """
 
     order: tuple[Control | Slot, ...]
@@ -113,8 +107,6 @@ TEMPLATES = {
     "mellum": Template(
         _suffix_first("<fim_suffix>", "<fim_prefix>", "<fim_middle>"), file=Control("<filename>")
     ),
-    # Not trained for a cursor, but to restore what a span token stands for.
-    "t5-span": Template((Slot.PREFIX, Control("<extra_id_0>"), Slot.SUFFIX)),
 }
 
 FORMATS = frozenset({CODEGEEX4, *TEMPLATES})
@@ -149,21 +141,29 @@ def family(format: str) -> Family:
 
 def complete(format: str, request: Generate) -> Prompt:
     """What the family fills in at the request's cursor."""
-    one_line = request.max_lines == 1
-    place = Place(request.prefix, request.suffix, request.path, request.language, one_line=one_line)
+    place = Place(
+        request.prefix,
+        request.suffix,
+        request.path,
+        request.language,
+        request.repository,
+        request.snippets,
+        one_line=request.max_lines == 1,
+    )
     return Prompt(pieces(format, place))
 
 
 def controls(format: str) -> tuple[str, ...]:
-    """The control tokens that its prompt for one file has."""
-    prompt = pieces(format, Place("", ""))
-    return tuple(piece.name for piece in prompt if isinstance(piece, Control))
+    """The control tokens that its prompts have, each once."""
+    others = (Snippet("", ""),)
+    prompt = pieces(format, Place("", "", repository="-", files=others))
+    return tuple(dict.fromkeys(piece.name for piece in prompt if isinstance(piece, Control)))
 
 
 def pieces(format: str, place: Place) -> tuple[Piece, ...]:
     """The prompt whose continuation is the text at the cursor.
 
-    `format` is one of FORMATS. Other files are left out where the family has no mark for them.
+    `format` is one of FORMATS.
     """
     if format == CODEGEEX4:
         return tuple(_joined(_codegeex4(place)))
@@ -185,8 +185,10 @@ def _surroundings(template: Template, place: Place) -> list[Piece]:
 
 
 def _around_the_cursor(template: Template, place: Place) -> list[Piece]:
-    headed = template.path_in_prefix and bool(place.files)
-    head = f"{place.path}\n" if headed else template.blank
+    if template.file is None:
+        head = template.blank + quoted(place.files, place.language)
+    else:
+        head = f"{place.path}\n" if template.path_in_prefix and place.files else ""
     texts: dict[Slot, Piece] = {
         Slot.PREFIX: Tail(place.prefix, head),
         Slot.SUFFIX: Head(place.suffix),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # a minified file of a megabyte on one line costs no more than a page of code.
 MAX_CHARS_PER_TOKEN = 8
 HEAD_SHARE = 4
-ASIDE_SHARE = 4
 STRIDE_SHARE = 4
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -53,13 +52,6 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """Those of `texts`, each whole and in order, that fit into a quarter of the budget together."""
-
-    texts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Tail:
     """`lead` and as much of the end of `text` as fits beside the other pieces."""
 
@@ -67,7 +59,7 @@ class Tail:
     lead: str = ""
 
 
-Piece = Control | Text | Head | Aside | Tail
+Piece = Control | Text | Head | Tail
 
 
 def fit(pieces: Sequence[Piece], tokenizer: Tokenizer, budget: int) -> list[int]:
@@ -93,8 +85,6 @@ def shown(pieces: Sequence[Piece]) -> str:
     return "".join(
         piece.written or piece.name
         if isinstance(piece, Control)
-        else "".join(piece.texts)
-        if isinstance(piece, Aside)
         else piece.lead + piece.text
         if isinstance(piece, Tail)
         else piece.text
@@ -113,25 +103,13 @@ def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
         case Head(text):
             share = max(0, budget // HEAD_SHARE)
             return tokenizer.encode(clean(text[: share * MAX_CHARS_PER_TOKEN]))[:share]
-        case Aside(texts):
-            return _aside(tokenizer, texts, budget // ASIDE_SHARE)
         case Tail():
             return []
 
 
-def _aside(tokenizer: Tokenizer, texts: Sequence[str], room: int) -> list[int]:
-    """A text that doesn't fit is passed over; a shorter one behind it may fit."""
-    ids: list[int] = []
-    for text in texts:
-        if len(text) <= (room - len(ids)) * MAX_CHARS_PER_TOKEN:
-            more = tokenizer.encode(clean(text))
-            if len(ids) + len(more) <= room:
-                ids += more
-    return ids
-
-
 def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
-    room_for_text = room - len(tokenizer.encode(piece.lead))
+    lead = clean(piece.lead)
+    room_for_text = room - len(tokenizer.encode(lead))
     if room_for_text < 1:
         raise BadPromptError("The prompt's token budget is too small for any code; raise it.")
     text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
@@ -140,7 +118,7 @@ def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
     dropped = _steps(len(all_ids) - room_for_text, stride)
     while True:
         kept = text[_cut(tokenizer, text, all_ids, dropped, stride) :]
-        ids = tokenizer.encode(piece.lead + kept)
+        ids = tokenizer.encode(lead + kept)
         if len(ids) <= room:
             return ids
         # A text cut elsewhere than between its tokens may take a few more than they were.

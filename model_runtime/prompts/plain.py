@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.pieces import Tail, Text
+from model_runtime.prompts.quoting import quoted
 from model_runtime.prompts.tags import instructed
 from model_runtime.protocol import Generate, Task
 
 
 def complete(request: Generate) -> Prompt:
-    return Prompt((Tail(request.prefix),))
+    return _continued(request, request.prefix)
 
 
 def generate(request: Generate) -> Prompt:
-    return Prompt((Tail(instructed(request.prefix, request.instruction, request.language)),))
+    return _continued(request, instructed(request.prefix, request.instruction, request.language))
 
 
 def template(request: Generate) -> Prompt:
     return Prompt((Text(request.prefix),))
+
+
+def _continued(request: Generate, text: str) -> Prompt:
+    return Prompt((Tail(text, quoted(request.snippets, request.language)),))
 
 
 CODEGEN = Family({Task.COMPLETE: complete, Task.GENERATE: generate, Task.TEMPLATE: template})

@@ -165,3 +165,16 @@ def test_a_settings_folder_that_is_none(user: Path) -> None:
     (user / "file").write_text("")
     with pytest.raises(ConfigFileError, match="can't be changed"):
         set_model(user / "file" / "config.toml", "a")
+
+
+def test_a_model_that_embeds_is_used_beside_the_one_that_writes(user: Path) -> None:
+    folder = user / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "t5", "architectures": ["T5EncoderModel"]}')
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).touch()
+    done = models("use", str(folder))
+    assert "is the embedding model now" in done.stdout
+    trusted, _ = load_trusted(os.environ)
+    assert trusted.embedding_model == str(folder)
+    assert used() == "codegeex-nano"

@@ -299,12 +299,14 @@ def test_a_checksum_that_is_a_path_is_no_name_for_a_file(user: Path, hub: LocalH
     assert not list(user.rglob("stolen*"))
 
 
-def test_pickles_alone_are_not_fetched(hub: LocalHub) -> None:
+def test_a_repository_without_weights_is_not_fetched(hub: LocalHub) -> None:
     files = hub.repositories[HUB_ID]
     hub.repositories[HUB_ID] = {
-        name: data for name, data in files.items() if not name.endswith(".safetensors")
+        name: data for name, data in files.items() if not name.endswith((".safetensors", ".bin"))
     }
-    refused(pull("--yes"), HUB_ID, "no safetensors at main", "--revision")
+    refused(
+        pull("--yes"), HUB_ID, "neither safetensors nor pytorch_model.bin at main", "--revision"
+    )
     assert not hub.asked
 
 

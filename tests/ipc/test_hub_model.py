@@ -26,6 +26,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     connected.socket.settimeout(PATIENCE_S)
     welcome = connected.wait_for(Welcome)
     assert set(welcome.tasks) == {Task.COMPLETE, Task.GENERATE, Task.TEMPLATE}
+    assert "qwen2.5-coder-0.5b-instruct" in welcome.others[Task.TRANSLATE]
+    assert Task.COMPLETE not in welcome.others
     yield connected.ready()
     runtime.end()
 

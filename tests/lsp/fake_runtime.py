@@ -48,7 +48,7 @@ def counted_letters(request: Embed) -> Embedding:
         counts.append(len(text) - sum(counts) + 1)
         length = math.hypot(*counts)
         vectors.extend(count / length for count in counts)
-    return Embedding(request.id, len(request.texts), 27, vectors.tobytes())
+    return Embedding(request.id, len(request.texts), 27, vectors.tobytes(), "letters")
 
 
 class FakeRuntime:
@@ -66,6 +66,7 @@ class FakeRuntime:
         self.minimum_confidence = 0.0
         self.tasks: tuple[str, ...] = tuple(protocol.Task)
         self.context_tokens = 2048
+        self.others: dict[str, Any] = {}
         self.state = ModelState(Loading.READY)
         self.requests: list[Generate] = []
         self.embeds: list[Embed] = []
@@ -213,6 +214,7 @@ class FakeRuntime:
             self.minimum_confidence,
             self.tasks,
             self.context_tokens,
+            self.others,
         )
         writer.write(protocol.encode(welcome) + protocol.encode(self.state))
 

@@ -344,10 +344,12 @@ def test_a_model_is_never_asked_for_what_it_cannot(
     model: FakeRuntime, windows: Callable[..., ActingEditor]
 ) -> None:
     model.tasks = (Task.COMPLETE, Task.TEMPLATE)
+    model.others = {Task.EXPLAIN: ("one-7b", "two-9b")}
     editor = windows()
     editor.ready()
     page = editor.page(ADD)
     check_refused(page, "codegeex.translate", "lasting can't translate code", targetLanguage="Go")
+    check_refused(page, "codegeex.explain", "one-7b, two-9b can: run", "models pull")
     assert model.requests == []
     disabled = [action for action in page.actions() if "disabled" in action]
     assert len(disabled) == len(page.actions())

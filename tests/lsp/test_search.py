@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,10 +15,13 @@ from typing import Any
 import psutil
 import pytest
 from editor import INLINE, Editor
-from fake_runtime import FakeRuntime
+from fake_runtime import FakeRuntime, counted_letters
 from wire import ROOT, TIMEOUT_S, Json, WireError
 
+from model_runtime.protocol import Failure, Priority, Reason
+
 OPTIONS = {"completion": {"pause": "off"}}
+WHOLE = {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 9, "character": 0}}}
 
 
 @pytest.fixture
@@ -190,6 +194,7 @@ def test_snippets_of_other_files_come_with_a_completion_and_stay(
         ("lib/reader.py", "    def r")
     ]
     assert all(one.path != "app.py" for one in chosen)
+    assert (fake.requests[-1].repository, fake.requests[-1].path) == (project.name, "app.py")
     event = {"uri": (project / "lib" / "other.py").as_uri(), "type": 1}
     window.notify("workspace/didChangeWatchedFiles", {"changes": [event]})
     until(lambda: search(window, "header_of"))
@@ -313,3 +318,62 @@ def test_it_ends_in_the_middle_of_its_work(
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(20) == 0
+
+
+# --- with an embedding model --------------------------------------------------------------------
+
+
+@pytest.fixture
+def embedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEGEEX_EMBEDDING_MODEL", "letters")
+
+
+def told(window: Editor, query: str) -> Json:
+    answer: Json = window.call("codegeex/search", {"query": query})
+    return answer
+
+
+@pytest.mark.usefixtures("embedding")
+def test_vectors_find_what_words_do_not(opened: Opened, fake: FakeRuntime, project: Path) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "from lib.reader import Reader\n\n")
+    indexed(window)
+    until(lambda: "note" not in told(window, "headers"))
+    # The letters of read_header and none of its words.
+    places = told(window, "deadhearer_fedh_slatef_stream_rentrue_e")["places"]
+    assert places[0]["path"] == "lib/reader.py"
+    batches = [text for one in fake.embeds if one.priority == Priority.BATCH for text in one.texts]
+    assert sum("read_header" in text for text in batches) == 1
+    window.change((project / "app.py").as_uri(), 2, WHOLE | {"text": "def jjjj():\n    kkkk()\n"})
+    until(lambda: any("jjjj" in text for one in fake.embeds for text in one.texts))
+
+
+@pytest.mark.usefixtures("embedding")
+def test_another_model_is_never_mixed_in(opened: Opened, fake: FakeRuntime) -> None:
+    window = opened()
+    indexed(window)
+    until(lambda: "note" not in told(window, "headers"))
+    known = len(fake.embeds)
+    fake.embedding = lambda request: dataclasses.replace(counted_letters(request), model="other")
+    assert "Not all places have a vector yet" in told(window, "headers")["note"]
+    fake.drop_clients()
+    until(lambda: "note" not in told(window, "headers"))
+    again = [text for one in fake.embeds[known:] for text in one.texts]
+    assert sum("read_header" in text for text in again) == 1
+
+
+@pytest.mark.usefixtures("embedding")
+def test_words_alone_and_why(opened: Opened, fake: FakeRuntime) -> None:
+    fake.embedding = lambda request: Failure(request.id, Reason.LOAD_FAILED, "It is no encoder.")
+    window = opened()
+    indexed(window)
+    answer = until(lambda: (it := told(window, "read_header")) and "encoder" in it["note"] and it)
+    assert answer["note"] == "It is no encoder. These places were found by words alone."
+    assert answer["places"][0]["path"] == "lib/reader.py"
+
+
+def test_without_an_embedding_model_nothing_is_embedded(opened: Opened, fake: FakeRuntime) -> None:
+    window = opened()
+    indexed(window)
+    assert "note" not in told(window, "read_header")
+    assert fake.embeds == []

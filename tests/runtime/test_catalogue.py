@@ -14,7 +14,7 @@ from model_runtime.prompts import PromptFormat, fim
 from model_runtime.weights import EMBEDDED_FOLDER, read_description
 
 MODELS = list(catalogue.models().values())
-FORMATS = {*fim.FORMATS, *PromptFormat, "plain", "text"}
+FORMATS = {*fim.FORMATS, *PromptFormat, "plain", "text", "t5-span"}
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -22,7 +22,7 @@ class TestEveryModel:
     def test_can_do_something_and_has_a_format_for_it(self, model: Model) -> None:
         assert model.abilities
         assert model.format in FORMATS
-        fills = model.format in fim.FORMATS or model.format == PromptFormat.NANO_FIM
+        fills = model.format in {*fim.FORMATS, PromptFormat.NANO_FIM, "t5-span"}
         assert (Ability.INFILL in model.abilities) == fills
 
     def test_has_context_size_and_licence(self, model: Model) -> None:

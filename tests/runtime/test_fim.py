@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.prompts.fim import CODEGEEX4, FORMATS, File, Place, pieces
+from model_runtime.prompts import of_catalogue
+from model_runtime.prompts.fim import CODEGEEX4, FORMATS, Place, pieces
 from model_runtime.prompts.pieces import Control, Head, Tail, Text, shown
+from model_runtime.protocol import Generate, Snippet
 
 P, S = "def add(a, b):\n    ", "\n    return c\n"
 
@@ -19,14 +21,14 @@ GOLDEN = {
     "codestral": f"[SUFFIX]{S}[PREFIX]{P}",
     "seed-coder": f"<[fim-suffix]>{S}<[fim-prefix]>{P}<[fim-middle]>",
     "mellum": f"<fim_suffix>{S}<fim_prefix>{P}<fim_middle>",
-    "t5-span": f"{P}<extra_id_0>{S}",
     "codegeex4": (
         "<|user|>\n###PATH:src/add.py\n###LANGUAGE:Python\n###MODE:BLOCK\n"
         f"<|code_suffix|>{S}<|code_prefix|>{P}<|code_middle|><|assistant|>\n"
     ),
 }
 
-OTHERS = (File("src/one.py", "ONE = 1"), File("src/two.py", "TWO = 2"))
+OTHERS = (Snippet("src/one.py", "ONE = 1"), Snippet("src/two.py", "TWO = 2"))
+COMMENTS = "# src/one.py:\n# ONE = 1\n# src/two.py:\n# TWO = 2\n"
 
 WITH_OTHERS = {
     "qwen-coder": (
@@ -47,15 +49,21 @@ WITH_OTHERS = {
         "###PATH:src/add.py\n###LANGUAGE:Python\n###MODE:BLOCK\n"
         f"<|code_suffix|>{S}<|code_prefix|>{P}<|code_middle|><|assistant|>\n"
     ),
+    "granite-code": f"<fim_prefix>{COMMENTS}{P}<fim_suffix>{S}<fim_middle>",
+    "deepseek-coder": f"<｜fim▁begin｜>{COMMENTS}{P}<｜fim▁hole｜>{S}<｜fim▁end｜>",
+    "codegemma": f"<|fim_prefix|>{COMMENTS}{P}<|fim_suffix|>{S}<|fim_middle|>",
+    "codellama": f"<PRE> {COMMENTS}{P} <SUF>{S} <MID>",
+    "codestral": f"[SUFFIX]{S}[PREFIX]{COMMENTS}{P}",
+    "seed-coder": f"<[fim-suffix]>{S}<[fim-prefix]>{COMMENTS}{P}<[fim-middle]>",
 }
 
 
-def place(files: tuple[File, ...] = (), one_line: bool = False) -> Place:
+def place(files: tuple[Snippet, ...] = (), one_line: bool = False) -> Place:
     return Place(P, S, "src/add.py", "Python", "sums", files, one_line)
 
 
 def test_every_format_has_a_golden_string() -> None:
-    assert GOLDEN.keys() == FORMATS
+    assert GOLDEN.keys() == WITH_OTHERS.keys() == FORMATS
 
 
 @pytest.mark.parametrize("format", GOLDEN)
@@ -68,9 +76,12 @@ def test_the_prompt_with_other_files(format: str) -> None:
     assert shown(pieces(format, place(OTHERS))) == WITH_OTHERS[format]
 
 
-@pytest.mark.parametrize("format", sorted(FORMATS - WITH_OTHERS.keys()))
-def test_a_family_without_a_mark_for_files_gets_none(format: str) -> None:
-    assert pieces(format, place(OTHERS)) == pieces(format, place())
+@pytest.mark.parametrize("format", WITH_OTHERS)
+def test_a_request_brings_them(format: str) -> None:
+    request = Generate(
+        1, P, S, OTHERS, language="Python", path="src/add.py", repository="sums", max_lines=2
+    )
+    assert shown(of_catalogue(format).prompt(request).pieces) == WITH_OTHERS[format]
 
 
 def test_a_repository_without_a_name_is_not_announced() -> None:
@@ -93,7 +104,7 @@ def test_codegeex4_without_path_language_and_suffix() -> None:
 def test_text_that_looks_like_a_control_token_stays_text(format: str) -> None:
     controls = [piece for piece in pieces(format, place()) if isinstance(piece, Control)]
     names = "".join(control.name + control.written for control in controls)
-    files = (File(names, names),)
+    files = (Snippet(names, names),)
     prompt = pieces(format, Place(names, names, names, names, names, files))
     inside = [piece for piece in prompt if isinstance(piece, Control)]
     assert inside[-len(controls) :] == controls, "none more behind the first of the template"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from model_runtime.errors import BadPromptError
-from model_runtime.prompts import PromptFormat, comment, render, shown, tag_line
-from model_runtime.protocol import Generate, Task
+from model_runtime.prompts import PromptFormat, comment, of_catalogue, render, shown, tag_line
+from model_runtime.protocol import Generate, Snippet, Task
 from model_runtime.tokenizer import Tokenizer
 
 CODEGEEX_13B = Tokenizer.codegeex_13b()
@@ -255,3 +255,24 @@ def test_code_that_does_not_fit_is_refused_and_never_cut() -> None:
             Generate(0, "", task=Task.TRANSLATE, code="x" * 10_000_000),
             200,
         )
+
+
+def test_codet5p_fills_a_gap_as_the_catalogue_says() -> None:
+    family = of_catalogue("t5-span")
+    request = Generate(1, "x = ", "\n", (Snippet("a.py", "ONE = 1"),))
+    assert shown(family.prompt(request).pieces) == "x = <extra_id_0>\n"
+    assert "<extra_id_0>" in family.silent, "its answer begins with the gap's name"
+
+
+def test_a_conversation_is_shown_other_files_above_the_code() -> None:
+    others = (Snippet("lib/a.py", "ONE = 1"),)
+    text = prompt(PromptFormat.CHATML, Task.GENERATE, prefix="x = 1\n", snippets=others)
+    assert "<|im_start|>user\n# lib/a.py:\n# ONE = 1\nx = 1\n\n\nContinue" in text
+
+
+def test_codegen_reads_other_files_as_comments() -> None:
+    others = (Snippet("lib/a.py", "ONE = 1"),)
+    text = prompt(
+        PromptFormat.CODEGEN, Task.GENERATE, prefix="", instruction="sort x", snippets=others
+    )
+    assert text == "# lib/a.py:\n# ONE = 1\n# sort x\n"

@@ -20,7 +20,7 @@ from model_runtime.kv_cache import KVCache
 from model_runtime.loading import announce
 from model_runtime.models.linear import Int8Linear, QuantizedLinear
 from model_runtime.prompts import fim, render
-from model_runtime.protocol import Failure, Generate, Reason, Task
+from model_runtime.protocol import Failure, Generate, Reason, Snippet, Task
 from model_runtime.tokenizer import Tokenizer
 from model_runtime.vocabulary import control_tokens
 from model_runtime.weights import LoadedModel
@@ -82,17 +82,18 @@ def test_a_folder_is_asked_as_its_tokenizer_says(
 
 @pytest.mark.parametrize("format", sorted(fim.FORMATS))
 @pytest.mark.parametrize("text", [P, LOOKALIKES])
-def test_every_golden_infill_prompt_token_for_token(tmp_path: Path, format: str, text: str) -> None:
+@pytest.mark.parametrize("others", [0, 2])
+def test_every_golden_infill_prompt_token_for_token(
+    tmp_path: Path, format: str, text: str, others: int
+) -> None:
     names = fim.controls(format)
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(tiny_hub.tokenizer_json(names)), encoding="utf-8")
     tokenizer = Tokenizer.from_json(path)
-    request = Generate(0, text, S, path="a.py", language="Python")
-    found = render(fim.family(format), tokenizer, request, 2000).ids
-    assert sorted(id_ for id_ in found if id_ in tokenizer.controls.values()) == sorted(
-        tokenizer.controls[name] for name in names
-    )
-    prompt = fim.pieces(format, fim.Place(text, S, "a.py", "Python"))
+    files = (Snippet(text, text),) * others
+    request = Generate(0, text, S, files, path="a.py", repository="r", language="Python")
+    found = render(fim.family(format), tokenizer, request, 4000).ids
+    prompt = fim.pieces(format, fim.Place(text, S, "a.py", "Python", "r", files))
     parts = [piece.name if isinstance(piece, fim.Control) else piece for piece in prompt]
     texts = [
         part if isinstance(part, str) else getattr(part, "lead", "") + part.text for part in parts

@@ -9,8 +9,7 @@ import pytest
 from engine_bench import Bench
 
 from model_runtime.mixing import Trust
-from model_runtime.prompts import PromptFormat, shown
-from model_runtime.prompts.pieces import Aside, Tail, fit
+from model_runtime.prompts import PromptFormat, quoting, render, shown
 from model_runtime.protocol import Decoder, Generate, Snippet, encode
 
 ONE = Snippet("lib/reader.py", "def read():\n    pass")
@@ -41,26 +40,40 @@ def test_without_snippets_the_prompt_is_the_published_one() -> None:
     assert prompt() == "# language: Python\nx = "
 
 
-def test_they_get_a_quarter_of_the_budget_and_are_never_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", [PromptFormat.CODEGEEX, PromptFormat.CODEGEN])
+def test_they_get_a_quarter_of_the_budget_and_are_never_cut(
+    tmp_path: Path, family: PromptFormat
+) -> None:
     tokenizer = Bench(tmp_path).engine.model.tokenizer
-    short, long = "ab = 1\n", "value = other\n" * 50
-    rest = Tail("z = 2\n" * 200)
-    budget = 128
-    ids = fit((Aside((long, short, long)), rest), tokenizer, budget)
-    text = tokenizer.decode(ids)
-    assert len(ids) <= budget
-    assert text.startswith(short)
-    assert "value" not in text
-    many = fit((Aside((short,) * 100), rest), tokenizer, budget)
-    assert len(tokenizer.encode(short)) * tokenizer.decode(many).count("ab") <= budget // 4
+    short, long = Snippet("a.py", "ab = 1"), Snippet("b.py", "value = other\n" * 400)
+    text = "z = 2\n" * 2000
+    budget = quoting.LEAST_BUDGET
+
+    def rendered(*snippets: Snippet, budget: int = budget) -> str:
+        request = Generate(1, text, language="Python", snippets=snippets)
+        ids = render(family, tokenizer, request, budget).ids
+        assert len(ids) <= budget
+        return tokenizer.decode(ids)
+
+    assert "# a.py:\n# ab = 1\nz = 2\n" in rendered(long, short, long)
+    assert "value" not in rendered(long, short, long)
+    many = rendered(*(short,) * 400)
+    quoted = tokenizer.encode("# a.py:\n# ab = 1\n")
+    assert budget // 8 < len(quoted) * many.count("ab = 1") <= budget // 4
+    most = rendered(*(short,) * 4000, budget=100 * budget)
+    assert len(quoted) * most.count("ab = 1") <= quoting.MOST_TOKENS
+    assert "ab" not in rendered(short, budget=budget - 1), "a small context is the file's own"
 
 
-def test_typing_on_below_the_same_snippets_keeps_the_cache(tmp_path: Path) -> None:
+def test_typing_on_below_the_same_snippets_keeps_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench(tmp_path)
     model = dataclasses.replace(bench.engine.model, format=PromptFormat.CODEGEEX)
     bench.engine.model = model
-    quoted = shown(PromptFormat.CODEGEEX.prompt(Generate(1, "", snippets=(ONE,))).pieces)
-    assert len(model.tokenizer.encode(quoted)) <= bench.engine.cache.context // 4
+    monkeypatch.setattr(quoting, "LEAST_BUDGET", 0)
+    monkeypatch.setattr(quoting, "SHARE", 1)
+    assert quoting.fitting((ONE,), "Python", model.tokenizer, bench.engine.cache.context // 2)
     asked = {"max_new_tokens": 1, "language": "Python", "snippets": (ONE,)}
     before = bench.ask("x = 1\n", **asked).timing
     after = bench.ask("x = 1\nyy", **asked).timing
