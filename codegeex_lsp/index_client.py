@@ -192,6 +192,14 @@ class IndexClient:
         answer = await self._ask(do="lacking", model=model, limit=limit)
         return [(key, text) for key, text in answer["texts"]]
 
+    async def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
+        """Paths and texts of files near `path` that are not open, the nearest last.
+
+        The first time it waits for the index to be built. Raises NoIndexError.
+        """
+        answer = await self._ask(do="neighbours", path=path, limit=limit)
+        return [(near, text) for near, text in answer["texts"]]
+
     def embedded(self, model: str, keys: Sequence[str], vectors: bytes) -> None:
         """What the model made of the texts of those keys."""
         packed = base64.b64encode(vectors).decode()

@@ -118,6 +118,12 @@ class Retrieval:
     async def _alike(self, text: str, uri: str, limit: int) -> list[Place]:
         return await self._index.alike(text, file_uris.to_path(uri) or "", limit)
 
+    async def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
+        """As IndexClient.neighbours."""
+        if not self.can_start:
+            raise NoIndexError(OFF if self.roots else NO_FOLDER)
+        return await self._index.neighbours(path, limit)
+
     def _tell(self, message: Remember | Forget) -> None:
         path = file_uris.to_path(message.document)
         if path is None:

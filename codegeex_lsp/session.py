@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from lsprotocol import types
@@ -23,6 +24,7 @@ from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.errors import ClientRefusedError
 from codegeex_lsp.index_client import IndexPhase, IndexState
 from codegeex_lsp.lsp_server import DocumentEvent, DocumentEventKind, HardenedServer
+from codegeex_lsp.neighbours import Neighbours
 from codegeex_lsp.performer import Performer
 from codegeex_lsp.remembering import Remembering
 from codegeex_lsp.retrieval import Retrieval
@@ -53,6 +55,11 @@ class Session:
             names=self.retrieval.names,
         )
         self.remembering = Remembering(self.runtime.remember, self._may_remember)
+        self.neighbours = Neighbours(
+            self.retrieval.neighbours,
+            self.runtime.remember,
+            lambda: (one.uri for one in server.documents),
+        )
         self.performer = Performer(self.runtime)
         self.delivery = Delivery(server)
         self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
@@ -95,6 +102,7 @@ class Session:
             # It may be a new runtime, which knows none of them.
             for snapshot in self.server.documents:
                 self.remembering.changed(snapshot)
+            self.neighbours.again(self._remembered())
         elif state.phase is Phase.FAILED and state.message != self._warned:
             # Every request tries again and fails the same way; once is enough to be told.
             self._warned = state.message
@@ -190,3 +198,14 @@ class Session:
             self.completer.changed()
         self.retrieval.document(event.snapshot)
         self.remembering.changed(event.snapshot)
+        if event.kind is DocumentEventKind.OPENED and self._may_remember(event.snapshot):
+            self.neighbours.opened(event.snapshot.uri)
+
+    def _remembered(self) -> list[str]:
+        """The open documents that are learned from."""
+        return [one.uri for one in self.server.documents if self._may_remember(one)]
+
+    def written(self, uris: Sequence[str]) -> None:
+        """Files were written, moved or deleted."""
+        self.retrieval.written(uris)
+        self.neighbours.written(uris)

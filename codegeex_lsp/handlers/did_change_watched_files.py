@@ -12,7 +12,7 @@ IGNORE_FILES = ".gitignore,.codegeexignore"
 
 
 def handle(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
-    session.retrieval.written([change.uri for change in params.changes])
+    session.written([change.uri for change in params.changes])
 
 
 async def watch(session: Session) -> None:

@@ -8,4 +8,4 @@ from codegeex_lsp.session import Session
 
 
 def handle(session: Session, params: types.DidSaveTextDocumentParams) -> None:
-    session.retrieval.written([params.text_document.uri])
+    session.written([params.text_document.uri])

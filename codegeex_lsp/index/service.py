@@ -11,10 +11,11 @@ is dropped, or stopped in the middle. When the server's end closes, everything s
     {"do": "opened", "path": "...", "text": "..."}      {"do": "closed", "path": "..."}
     {"do": "changed", "paths": [...]}
     {"do": "lacking", "id": 3, "model": "...", "limit": 16}
+    {"do": "neighbours", "id": 4, "path": "...", "limit": 8}
     {"do": "embedded", "model": "...", "keys": [...], "vectors": "..."}
 
     {"id": 1, "places": [[path, first, last, title, text, score], ...], "by_vector": false}
-    {"id": 2, "gone": true}      {"id": 3, "texts": [[key, text], ...]}
+    {"id": 2, "gone": true}      {"id": 3, "texts": [[key or path, text], ...]}
     {"phase": "ready", "message": "", "files": 10, "chunks": 50, "left_out": {"ignored": 2}}
 
 A search may have the question's "vector" and its "model". Vectors are float32 in base64, one behind
@@ -156,6 +157,9 @@ class Service:
                 texts = self._workspace.lacking(message["model"], message["limit"])
                 told = [(key.hex(), text) for key, text in texts]
                 self._say({"id": message["id"], "texts": told})
+            case "neighbours":
+                near = self._workspace.neighbours(message["path"], message["limit"])
+                self._say({"id": message["id"], "texts": near})
             case "embedded":
                 keys = map(bytes.fromhex, message["keys"])
                 vectors = _vectors(message["vectors"], len(message["keys"]))

@@ -23,6 +23,8 @@ AT_ONCE = 100
 # More changes than these are found quicker by a walk.
 MOST_CHANGES = 200
 OPEN = "open "
+# The memory is for many files.
+LARGEST_NEIGHBOUR = 64 * 1024
 
 
 class Workspace:
@@ -132,6 +134,26 @@ class Workspace:
         """Places in files other than `path` that have to do with the code in `text`."""
         return self._store.search(words.asked(text), limit, without=path, cancelled=cancelled)
 
+    def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
+        """Paths and texts of files in the language of `path` that are not open, the nearest last:
+        by the folders they share with it and those between, and the newest first of equals."""
+        language, folders = languages.of("", path), path.split(os.sep)[:-1]
+        candidates = [
+            (*_nearness(folders, other), _written_at(stamp), other)
+            for other, stamp in self._store.stamps().items()
+            if other != path and other not in self._texts and languages.of("", other) == language
+        ]
+        near: list[tuple[str, str]] = []
+        for *_, other in sorted(candidates, reverse=True):
+            found = files.belongs(other, self._roots, self._bounds)
+            if found is not None and found.size <= LARGEST_NEIGHBOUR:
+                text = files.read(found)
+                if not isinstance(text, LeftOut):
+                    near.append((other, text))
+            if len(near) == limit:
+                break
+        return near[::-1]
+
     def _look_at(self, path: str) -> None:
         """Bring one path up to date; a folder that is gone takes along all that was in it."""
         found = files.belongs(path, self._roots, self._bounds)
@@ -173,3 +195,17 @@ class Workspace:
         """The path inside its root."""
         root = next((root for root in self._roots if path.startswith(root + os.sep)), "")
         return path[len(root) :]
+
+
+def _nearness(folders: Sequence[str], path: str) -> tuple[int, int]:
+    """More where more folders are shared, and where the path goes less deep below them."""
+    others = path.split(os.sep)[:-1]
+    pairs = zip(folders, others, strict=False)
+    shared = next((n for n, (one, other) in enumerate(pairs) if one != other), None)
+    return min(len(folders), len(others)) if shared is None else shared, -len(others)
+
+
+def _written_at(stamp: str) -> int:
+    """From what files.Found says of a file that isn't open."""
+    when = stamp.partition("-")[0]
+    return int(when) if when.isdecimal() else 0

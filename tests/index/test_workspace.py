@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -179,3 +180,29 @@ def test_a_python_without_fts5_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "has_fts5", lambda: False)
     with pytest.raises(stores.NoSearchError, match="FTS5"):
         Store(":memory:")
+
+
+def test_neighbours_are_the_nearest_files_of_the_language_the_nearest_last(root: Path) -> None:
+    for name, written in (("near.py", 3), ("older.py", 2), ("sub/deep/far.py", 4), ("near.go", 5)):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("package or_not\n")
+        os.utime(root / name, ns=(written, written))
+    for name in ("alpha.py", "beta.py", "sub/gamma.py"):
+        os.utime(root / name, ns=(1, 1))
+    one = built(root)
+    one.opened(str(root / "beta.py"), "class Beta: ...\n")
+    near = one.neighbours(str(root / "new.py"), 10)
+    names = [str(Path(path).relative_to(root)) for path, _ in near]
+    assert names == ["sub/deep/far.py", "sub/gamma.py", "alpha.py", "older.py", "near.py"]
+    assert near[-1][1] == "package or_not\n"
+    assert [path for path, _ in one.neighbours(str(root / "new.py"), 1)] == [str(root / "near.py")]
+    below = one.neighbours(str(root / "sub" / "new.py"), 2)
+    assert [Path(path).name for path, _ in below] == ["far.py", "gamma.py"]
+
+
+def test_no_neighbour_is_ignored_secret_or_large(root: Path) -> None:
+    one = built(root)
+    (root / ".gitignore").write_text("beta.py\n")
+    (root / "alpha.py").write_text("key = '" + "AKIA" + "A" * 16 + "'\n")
+    (root / "sub" / "gamma.py").write_text("x = 1\n" * 20_000)
+    assert one.neighbours(str(root / "new.py"), 10) == []

@@ -377,3 +377,48 @@ def test_without_an_embedding_model_nothing_is_embedded(opened: Opened, fake: Fa
     indexed(window)
     assert "note" not in told(window, "read_header")
     assert fake.embeds == []
+
+
+# --- what the runtime's memory is told of files that nobody opened --------------------------------
+
+
+def remembered(fake: FakeRuntime, project: Path) -> set[str]:
+    return {Path(uri).name for uri in fake.remembered if uri.startswith(project.as_uri())}
+
+
+def test_files_near_an_open_document_are_remembered(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    (project / "lib" / "writer.py").write_text("class Writer: ...\n")
+    (project / "lib" / "writer.go").write_text("package lib\n")
+    window = opened()
+    uri = (project / "lib" / "new.py").as_uri()
+    window.open(uri, "from lib", language="python")
+    expected = {"app.py", "reader.py", "writer.py", "new.py"}
+    until(lambda: remembered(fake, project) == expected)
+    assert fake.remembered[(project / "lib" / "writer.py").as_uri()] == "class Writer: ...\n"
+    (project / "lib" / "writer.py").unlink()
+    change = {"uri": (project / "lib" / "writer.py").as_uri(), "type": 3}
+    window.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+    until(lambda: remembered(fake, project) == expected - {"writer.py"})
+
+
+def test_a_neighbour_that_is_opened_counts_with_the_editors_text(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "import this", language="python")
+    until(lambda: "reader.py" in remembered(fake, project))
+    spelt = (project / "lib" / "reader.py").as_uri().replace("reader", "%72eader")
+    window.open(spelt, "class Other: ...\n", language="python")
+    until(lambda: spelt in fake.remembered)
+    assert (project / "lib" / "reader.py").as_uri() not in fake.remembered
+
+
+def test_without_the_index_nothing_but_open_documents_is_remembered(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened({**OPTIONS, "index": {"enabled": False}})
+    window.open((project / "app.py").as_uri(), "import this", language="python")
+    until(lambda: remembered(fake, project))
+    assert remembered(fake, project) == {"app.py"}

