@@ -13,6 +13,7 @@ def lines(report: dict[str, Any]) -> tuple[str, ...]:
 def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(report["requests"].items()))
     latency, cancel = report["latency_ms"], report["cancel"]
+    learned = {"documents": 0, "tokens": 0, **report["remembered"]}
     return [
         ("pid", f"{report['pid']}, version {report['version']}"),
         ("model", report["model"] + (f" in {kept}" if (kept := report["quantize"]) else "")),
@@ -25,6 +26,10 @@ def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("speed", f"{_figure(report['tokens_per_s'])} tokens/s, {report['copies']} copies"),
         ("cache", f"{_percent(report['cache_hit_share'])} of prompt tokens re-used"),
         ("memory", f"{_figure((report['memory_bytes'] or 0) / 2**20 or None)} MiB"),
+        (
+            "remembers",
+            f"{learned['documents']} files, {learned['tokens']:,} tokens, not on disk",
+        ),
         (
             "cancelled",
             f"{cancel['count']}, free after at most {cancel['steps_after']} steps "
