@@ -18,6 +18,9 @@ from benchmarks import completion, model, quality, retrieval, server, speed, tur
 
 
 def main() -> None:
+    known = not sys.argv[1:] or sys.argv[1] in ("quality", "retrieval", "speed")
+    if not known:
+        raise SystemExit(__doc__)
     print(f"{datetime.date.today()}, {_machine()}")
     match sys.argv[1:]:
         case ["quality", *options]:

@@ -278,6 +278,7 @@ def test_cancelled_while_the_model_works(model: FakeRuntime, acting: ActingEdito
     model.hold()
     id = page.start("codegeex.explain")
     model.wait(lambda it: it.requests)
+    acting.wait_notification("$/progress", lambda it: it["value"]["kind"] == "begin")
     acting.cancel(id)
     assert acting.wait(id)["error"]["code"] == -32800
     model.wait(lambda it: it.cancelled)
