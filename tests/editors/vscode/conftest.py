@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vscode_window import EXTENSION, ROOT, SERVER
+from vscode_program import EXTENSION, ROOT, SERVER
 
 # The hub on this machine that models are fetched from.
 sys.path.append(str(ROOT / "tests" / "hub"))

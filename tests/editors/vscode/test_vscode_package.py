@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vscode_window import EXTENSION, ROOT
+from vscode_program import EXTENSION, ROOT
 
 MANIFEST = json.loads((EXTENSION / "package.json").read_text())
 ENGLISH = json.loads((EXTENSION / "package.nls.json").read_text())
