@@ -1,4 +1,4 @@
-"""The printed configuration in a real Helix, in a terminal of tmux: suggestions in its menu."""
+"""What the page says, in a real Helix, in a terminal of tmux: suggestions in its menu."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import readme
 from fake_runtime import FakeRuntime, candidates
-
-from codegeex_lsp.commands.editor_config import configuration
 
 TIMEOUT_S = 30
 
@@ -51,12 +50,10 @@ def helix(
         pytest.skip("Helix needs a terminal, and tmux is missing: apt install tmux")
     fake.answer = lambda request: candidates("answer()")
     usr = fetched("helix") / "usr"
-    config = user / "helix"
-    config.mkdir()
-    (config / "languages.toml").write_text(configuration("helix"))
+    readme.follow("helix", user)
     (user / "some.py").write_text("# 😀\n\n\ndef twice(a):\n    return 2 * a\n")
     runtime = next((path for path in usr.rglob("runtime") if (path / "queries").exists()), usr)
-    folders = f"HOME={user} XDG_CONFIG_HOME={user} XDG_CACHE_HOME={user} HELIX_RUNTIME={runtime}"
+    folders = f"-u XDG_CONFIG_HOME -u XDG_CACHE_HOME HOME={user} HELIX_RUNTIME={runtime}"
     kept = " ".join(f"{name}={os.environ[name]}" for name in os.environ if "CODEGEEX" in name)
     terminal = Terminal(user, f"env {folders} {kept} {usr}/bin/hx {user / 'some.py'}")
     yield terminal

@@ -15,7 +15,7 @@ import { Patience } from './patience';
 import { findProgram } from './program';
 import { showProgress } from './progress';
 
-const INSTALL = 'pip install "codegeex-lsp[local]"';
+const WALKTHROUGH = 'codegeex-lsp.codegeex-lsp#start';
 const SCHEMES = ['file', 'untitled', 'vscode-notebook-cell'];
 
 /** codegeex/status, as the server tells it. */
@@ -155,18 +155,17 @@ async function showBeside(params: {
 }
 
 async function offerInstallation(): Promise<void> {
-    const copy = vscode.l10n.t('Copy the command');
+    const how = vscode.l10n.t('How to install it');
     const settings = vscode.l10n.t('Open settings');
     const choice = await vscode.window.showErrorMessage(
         vscode.l10n.t(
-            'CodeGeeX: codegeex-lsp was not found. Install it with: {0} or set "codegeex.server.path".',
-            INSTALL,
+            'CodeGeeX: the program codegeex-lsp was not found; install it, or set "codegeex.server.path".',
         ),
-        copy,
+        how,
         settings,
     );
-    if (choice === copy) {
-        await vscode.env.clipboard.writeText(INSTALL);
+    if (choice === how) {
+        await vscode.commands.executeCommand('workbench.action.openWalkthrough', WALKTHROUGH);
     } else if (choice === settings) {
         await openSettings();
     }

@@ -22,7 +22,7 @@ from model_runtime import endpoint
 from model_runtime.protocol import Failure, Loading, ModelState, Reason, Task
 
 # The first test waits for all that has to be fetched and built.
-pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("all_editors")]
+pytestmark = pytest.mark.timeout(400)
 
 USE = ".codelens-decoration a:has-text('Use this code')"
 
