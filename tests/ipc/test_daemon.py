@@ -128,7 +128,7 @@ def test_loading_and_a_missing_torch_are_states(blocked: tuple[Runtime, Path]) -
 
 
 def test_without_a_model_it_leaves_with_its_last_client(blocked: tuple[Runtime, Path]) -> None:
-    """Whoever installs what is missing and starts the editor again gets a runtime that looks again."""
+    """Whoever installs what is missing and starts the editor again: it looks again."""
     runtime, gate = blocked
     process = runtime.start()
     client = runtime.client()
