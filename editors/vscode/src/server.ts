@@ -2,6 +2,7 @@
 
 import * as vscode from 'vscode';
 import {
+    CancellationToken,
     LanguageClient,
     type LanguageClientOptions,
     LSPErrorCodes,
@@ -68,7 +69,12 @@ export class Server {
     }
 
     /** Asks the server. Shows its sentence when it refuses, and answers undefined then. */
-    async ask<Reply>(method: string, params: object): Promise<Reply | undefined> {
+    async ask<Reply>(
+        method: string,
+        params: object,
+        // The client would send an undefined one along as a second parameter.
+        token: CancellationToken = CancellationToken.None,
+    ): Promise<Reply | undefined> {
         if (!this.client?.isRunning()) {
             void vscode.window.showWarningMessage(
                 vscode.l10n.t('CodeGeeX: the language server is not running.'),
@@ -76,7 +82,7 @@ export class Server {
             return undefined;
         }
         try {
-            return await this.client.sendRequest<Reply>(method, params);
+            return await this.client.sendRequest<Reply>(method, params, token);
         } catch (error) {
             if (!isCancelled(error)) {
                 void vscode.window.showWarningMessage(`CodeGeeX: ${messageOf(error)}`);

@@ -156,6 +156,17 @@ def test_candidates_are_shown_beside_and_one_is_used(window: Workbench, fake: Fa
     window.until(lambda: window.text() in wanted, "the code in the file")
 
 
+def test_closed_candidates_are_cancelled(window: Workbench, fake: FakeRuntime) -> None:
+    fake.hold()
+    window.write("v = ")
+    window.press("Control+Enter")
+    window.until(lambda: "looking for completions" in window.notifications(), "the progress")
+    fake.cancelled.clear()
+    window.alone()
+    fake.wait(lambda fake: fake.cancelled)
+    window.until(lambda: "looking" not in window.notifications(), "the end of the progress")
+
+
 def test_a_translation_is_shown_beside_and_used(window: Workbench, fake: FakeRuntime) -> None:
     fake.answer = lambda request: candidates("var total = 1\n")
     fake.hold()
