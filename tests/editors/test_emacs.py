@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import emacs
 import pytest
 import readme
 from fake_runtime import FakeRuntime, candidates
+from terminal import Terminal
 
 # Which of the page's blocks of commands.
 LSP_STEP, EGLOT_STEP = 0, 1
@@ -109,6 +111,29 @@ def test_lsp_mode_shows_ghost_text_and_accepts_it(
     script = LSP_MODE.format(home=user, file=file) + LSP_MODE_GHOST
     said = emacs.run(unpacked, user, _followed(LSP_STEP, user) + script)
     assert said == ["answer()", "x = answer()", "no warning"]
+
+
+def test_ghost_text_comes_by_itself_in_a_terminal(
+    unpacked: Path, fake: FakeRuntime, user: Path
+) -> None:
+    """A user's whole way: the page's commands, a file of a project, the question, typing, TAB."""
+    readme.follow("emacs", user, LSP_STEP)
+    project = user / "project"
+    (project / ".git").mkdir(parents=True)
+    (project / "some.py").write_text("# Some.\n")
+    program = emacs.installed(unpacked, user)
+    kept = " ".join(f"{name}={os.environ[name]}" for name in os.environ if "CODEGEEX" in name)
+    command = f"env HOME={user} {kept} {program} --no-window-system {project / 'some.py'}"
+    with Terminal(user, command) as terminal:
+        terminal.until("Select action:")
+        terminal.type("i")
+        fake.wait(lambda fake: fake.clients)
+        terminal.until("LSP[codegeex:")
+        terminal.type("M->", "x = ")
+        terminal.until("x = answer()")
+        terminal.type("Tab", "M-<", "C-x", "C-s")
+        terminal.until("Wrote ")
+    assert (project / "some.py").read_text() == "# Some.\nx = answer()\n"
 
 
 def test_eglot_offers_the_suggestion_in_its_menu(
