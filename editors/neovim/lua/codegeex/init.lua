@@ -109,9 +109,9 @@ M.commands = vim.tbl_extend('error', actions, {
     end)
   end,
   status = function()
-    local state = vim.g.codegeex_status or { phase = 'not started', message = '' }
-    local model = state.model and (' ' .. state.model) or ''
-    vim.notify(vim.trim(('CodeGeeX%s: %s. %s'):format(model, state.phase, state.message or '')))
+    local state = vim.g.codegeex_status or { phase = 'not started', model = '' }
+    local sentence = vim.trim(('CodeGeeX %s'):format(state.model)) .. ': ' .. state.phase .. '.'
+    vim.notify((state.message or '') ~= '' and 'CodeGeeX: ' .. state.message or sentence)
   end,
   toggle = function()
     vim.lsp.inline_completion.enable(not vim.lsp.inline_completion.is_enabled())
