@@ -127,9 +127,14 @@ export class Server {
         };
         const run = { command: program, args: ['serve'] };
         const client = new LanguageClient('codegeex', 'CodeGeeX', run, options);
-        client.onNotification('codegeex/status', (status: Status) => this.tell(status));
+        client.onNotification('codegeex/status', (status: Status) => {
+            // A server that is being stopped still tells how its model goes.
+            if (client === this.client) {
+                this.tell(status);
+            }
+        });
         client.onDidChangeState(({ newState }) => {
-            if (newState !== State.Running) {
+            if (client === this.client && newState !== State.Running) {
                 this.tell(undefined);
             }
         });

@@ -24,6 +24,7 @@ from model_runtime.protocol import Failure, Loading, ModelState, Reason, Task
 # The first test waits for all that has to be fetched and built.
 pytestmark = pytest.mark.timeout(400)
 
+SERVER_PATH = "codegeex.server.path"
 USE = ".codelens-decoration a:has-text('Use this code')"
 
 
@@ -231,6 +232,16 @@ def test_changed_settings_hold_at_once(window: Workbench, fake: FakeRuntime) -> 
     window.command("CodeGeeX: Turn On or Off")
     window.until(lambda: "codicon-sparkle" in window.status(), "the item of what is on")
     window.type("y = ")
+    window.shows("answer()")
+
+
+def test_another_server_is_started_at_once(window: Workbench, settings: dict[str, object]) -> None:
+    window.set(SERVER_PATH, "/nowhere/codegeex-lsp")
+    window.until(lambda: "names no program: /nowhere" in window.notifications(), "the complaint")
+    window.until(lambda: "not running" in window.status(), "the item without a server")
+    window.set(SERVER_PATH, settings[SERVER_PATH])
+    window.until(lambda: "ready" in window.status(), "the ready model")
+    window.type("total = ")
     window.shows("answer()")
 
 

@@ -5,6 +5,7 @@ Under load each of VS Code's answers to a key comes late: nothing here goes on b
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,12 @@ class Workbench(VSCode):
         """The caret in the first group of editors."""
         self.press("Control+1")
         self.until(lambda: self.page(FIRST_EDITOR_HAS_THE_CARET), "the caret in the file")
+
+    def set(self, name: str, value: object) -> None:
+        """Edit the settings files while VS Code runs; of paths the machine's counts."""
+        for place in ("User", "Machine"):
+            file = self.data / place / "settings.json"
+            file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
 
     def write(self, text: str) -> None:
         """Replace the whole file by one line, and leave the caret at its end."""
