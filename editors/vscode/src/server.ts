@@ -32,10 +32,15 @@ export class Server {
     status: Status | undefined;
 
     private client: LanguageClient | undefined;
+    private turn = Promise.resolve();
     private readonly changed = new vscode.EventEmitter<void>();
     readonly onStatus = this.changed.event;
 
-    async start(): Promise<void> {
+    start(): Promise<void> {
+        return this.inTurn(() => this.begin());
+    }
+
+    private async begin(): Promise<void> {
         try {
             this.program = await findProgram();
         } catch (error) {
@@ -63,9 +68,17 @@ export class Server {
         await client?.dispose().catch((error: unknown) => this.output.warn(messageOf(error)));
     }
 
-    async restart(): Promise<void> {
-        await this.stop();
-        await this.start();
+    restart(): Promise<void> {
+        return this.inTurn(async () => {
+            await this.stop();
+            await this.begin();
+        });
+    }
+
+    /** Two settings that change together ask for two restarts at a time. */
+    private inTurn(step: () => Promise<void>): Promise<void> {
+        this.turn = this.turn.then(step);
+        return this.turn;
     }
 
     /** Asks the server. Shows its sentence when it refuses, and answers undefined then. */

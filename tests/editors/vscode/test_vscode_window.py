@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_runtime import MODEL, FakeRuntime, candidates
+from fake_runtime import MODEL, Answer, FakeRuntime, candidates
 from local_hub import LocalHub
 from new_user import new_user
 from sample_model import HUB_ID, SHARDS, model_files
@@ -19,7 +19,15 @@ from workbench import Workbench
 
 from codegeex_lsp import __version__
 from model_runtime import endpoint
-from model_runtime.protocol import Failure, Loading, ModelState, Reason, Task
+from model_runtime.protocol import (
+    Failure,
+    Generate,
+    Loading,
+    ModelState,
+    Priority,
+    Reason,
+    Task,
+)
 
 # The first test waits for all that has to be fetched and built.
 pytestmark = pytest.mark.timeout(400)
@@ -147,7 +155,12 @@ def test_a_slow_runtime_is_seen_beside_a_menu_of_words(
 
 def test_candidates_are_shown_beside_and_one_is_used(window: Workbench, fake: FakeRuntime) -> None:
     made = iter(("alpha()", "beta()", "gamma()", "delta()", "epsilon()"))
-    fake.answer = lambda request: candidates(*(next(made, "alpha()"),))
+
+    def answer(request: Generate) -> Answer:
+        """Ghost text may be asked for at the same time."""
+        return candidates(next(made) if request.priority == Priority.BATCH else "ghost()")
+
+    fake.answer = answer
     window.write("v = ")
     window.press("Control+Enter")
     window.until(lambda: "epsilon()" in window.beside(), "five candidates")
@@ -235,7 +248,9 @@ def test_changed_settings_hold_at_once(window: Workbench, fake: FakeRuntime) -> 
     window.shows("answer()")
 
 
-def test_another_server_is_started_at_once(window: Workbench, settings: dict[str, object]) -> None:
+def test_another_server_is_started_at_once(
+    window: Workbench, fake: FakeRuntime, settings: dict[str, object]
+) -> None:
     window.set(SERVER_PATH, "/nowhere/codegeex-lsp")
     window.until(lambda: "names no program: /nowhere" in window.notifications(), "the complaint")
     window.until(lambda: "not running" in window.status(), "the item without a server")
@@ -243,6 +258,16 @@ def test_another_server_is_started_at_once(window: Workbench, settings: dict[str
     window.until(lambda: "ready" in window.status(), "the ready model")
     window.type("total = ")
     window.shows("answer()")
+    fake.wait(lambda fake: fake.clients == 1)
+
+
+def test_restarts_at_the_same_time_leave_one_server(window: Workbench, fake: FakeRuntime) -> None:
+    for _ in range(3):
+        window.command("CodeGeeX: Restart the Language Server")
+    window.until(lambda: "ready" in window.status(), "the ready model")
+    window.type("total = ")
+    window.shows("answer()")
+    fake.wait(lambda fake: fake.clients == 1)
 
 
 def test_a_lost_runtime_is_found_again(window: Workbench, fake: FakeRuntime) -> None:
