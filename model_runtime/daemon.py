@@ -197,7 +197,9 @@ class Daemon:
         if self._clients.pop(connection.number, None) is not None:
             self.scheduler.drop_client(connection.number)
             self.mailbox.put(Letter(connection.number))
-            if not self._clients:
+            if not self._clients and self._state.state == Loading.FAILED:
+                self.stop("no client and no model")  # the next start may find what is missing now
+            elif not self._clients:
                 self._wait_for_clients()
 
     def _wait_for_clients(self) -> None:

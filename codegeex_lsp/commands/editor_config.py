@@ -21,7 +21,7 @@ end, {{ expr = true, desc = 'Accept the suggestion' }})
 """
 
 EMACS = """\
-;; ~/.emacs.d/init.el, lsp-mode 10. C-<return> accepts, C-n and C-p walk through suggestions.
+;; ~/.emacs.d/init.el, lsp-mode 10. TAB accepts, C-n and C-p walk through suggestions.
 (require 'lsp-mode)
 (require 'lsp-inline-completion)
 (lsp-register-client
@@ -31,8 +31,8 @@ EMACS = """\
                   :server-id 'codegeex
                   :add-on? t))
 (setq lsp-inline-completion-idle-delay 0.1)
+(define-key lsp-inline-completion-active-map (kbd "TAB") #'lsp-inline-completion-accept)
 (add-hook 'prog-mode-hook #'lsp-deferred)
-(add-hook 'lsp-after-open-hook #'lsp-inline-completion-mode)
 """
 
 EGLOT = """\

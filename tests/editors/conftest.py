@@ -19,7 +19,7 @@ sys.path.append(str(ROOT / "tests" / "lsp"))
 from fake_runtime import FakeRuntime  # noqa: E402
 from new_user import new_user  # noqa: E402
 
-FETCH_TIMEOUT_S = 150
+FETCH_TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="session")

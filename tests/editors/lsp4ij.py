@@ -73,12 +73,17 @@ def command_line(folder: Path) -> list[str]:
     """The program and its arguments that LSP4IJ would start on this system."""
     arguments = read(folder)["programArgs"]
     system = {"win32": "windows", "darwin": "mac"}.get(sys.platform, "unix")
-    words, word, quoted = [], "", False
-    for character in arguments.get(system, arguments["default"]):
+    return words(arguments.get(system, arguments["default"]))
+
+
+def words(line: str) -> list[str]:
+    """Spaces split, double quotes group and vanish; there are no escapes."""
+    done, word, quoted = [], "", False
+    for character in line:
         if character == '"':
             quoted = not quoted
         elif character == " " and not quoted:
-            words, word = [*words, word], ""
+            done, word = [*done, word], ""
         else:
             word += character
-    return [part for part in [*words, word] if part]
+    return [part for part in [*done, word] if part]

@@ -17,16 +17,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgpack
+import readme
 
-ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = ROOT / "editors" / "neovim"
+PLUGIN = readme.ROOT / "editors" / "neovim"
 SERVER = str(Path(sys.executable).parent / "codegeex-lsp")
 TIMEOUT_S = 20.0
-
-WITH_PLUGIN = f"""
-vim.opt.runtimepath:prepend('{PLUGIN}')
-require('codegeex').setup({{ cmd = {{ '{SERVER}', 'serve' }} }})
-"""
 
 GHOST = """
 local marks = vim.api.nvim_buf_get_extmarks(
@@ -40,29 +35,31 @@ return table.concat(lines, '\\n')
 
 
 class Neovim:
-    """`unpacked` is what scripts/editors/fetch made; `home` becomes HOME and all XDG folders.
+    """`unpacked` is what scripts/editors/fetch made. Without a `config`, an init.lua, `home` is one
+    where a user did what the plugin's page says."""
 
-    Without a `config` of its own, an init.lua, it has the plugin.
-    """
-
-    def __init__(self, unpacked: Path, home: Path, config: str = WITH_PLUGIN) -> None:
-        init = home / "init.lua"
-        init.write_text(config)
-        usr = unpacked / "usr"
-        folders = {f"XDG_{name}_HOME": str(home) for name in ("CONFIG", "STATE", "DATA", "CACHE")}
-        places = {"HOME": str(home), "VIMRUNTIME": str(usr / "share/nvim/runtime"), **folders}
+    def __init__(self, unpacked: Path, home: Path, config: str | None = None) -> None:
+        program = _installed(unpacked, home / "bin")
+        if config is None:
+            readme.follow("neovim", home, programs=program.parent)
+        else:
+            init = home / ".config" / "nvim" / "init.lua"
+            init.parent.mkdir(parents=True)
+            init.write_text(config)
         listens = home / "nvim.socket"
-        command = [usr / "bin/nvim", "--headless", "--listen", listens, "-i", "NONE", "-n"]
-        command += ["--cmd", f"set rtp^={usr / 'lib/nvim'}", "-u", init]
+        command = [program, "--headless", "--listen", listens, "-i", "NONE", "-n"]
+        environment = {name: value for name, value in os.environ.items() if name[:4] != "XDG_"}
         self._process = subprocess.Popen(
-            command, env=os.environ | places, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            env=environment | {"HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        while not listens.exists():
-            assert self._process.poll() is None, "Neovim ended at its start"
-            time.sleep(0.01)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(TIMEOUT_S)
-        self._socket.connect(str(listens))
+        while self._socket.connect_ex(str(listens)):
+            assert self._process.poll() is None, "Neovim ended at its start"
+            time.sleep(0.01)
         self._ids = itertools.count()
         self._incoming = msgpack.Unpacker(strict_map_key=False)
         self.call("nvim_ui_attach", 160, 30, {})
@@ -129,3 +126,18 @@ class Neovim:
                 return
             time.sleep(0.02)
         raise AssertionError(f"it never came true; text {self.text!r}, ghost {self.ghost()!r}")
+
+
+def _installed(unpacked: Path, folder: Path) -> Path:
+    """The command nvim, as an installation has it: it knows where its runtime files are."""
+    usr = unpacked / "usr"
+    program = folder / "nvim"
+    folder.mkdir()
+    program.write_text(
+        f"""#!/bin/sh
+export VIMRUNTIME={usr}/share/nvim/runtime
+exec {usr}/bin/nvim --cmd 'set rtp^={usr}/lib/nvim' "$@"
+"""
+    )
+    program.chmod(0o755)
+    return program

@@ -1,15 +1,19 @@
-"""The printed configurations in a real Emacs: lsp-mode shows ghost text, Eglot a menu."""
+"""What the page says, in a real Emacs: lsp-mode shows ghost text, Eglot a menu."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import emacs
 import pytest
+import readme
 from fake_runtime import FakeRuntime, candidates
+from terminal import Terminal
 
-from codegeex_lsp.commands.editor_config import configuration
+# Which of the page's blocks of commands.
+LSP_STEP, EGLOT_STEP = 0, 1
 
 
 @pytest.fixture(scope="module")
@@ -105,28 +109,58 @@ def test_lsp_mode_shows_ghost_text_and_accepts_it(
     unpacked: Path, fake: FakeRuntime, user: Path, file: Path
 ) -> None:
     script = LSP_MODE.format(home=user, file=file) + LSP_MODE_GHOST
-    said = emacs.run(unpacked, user, configuration("emacs") + script)
+    said = emacs.run(unpacked, user, _followed(LSP_STEP, user) + script)
     assert said == ["answer()", "x = answer()", "no warning"]
+
+
+def test_ghost_text_comes_by_itself_in_a_terminal(
+    unpacked: Path, fake: FakeRuntime, user: Path
+) -> None:
+    """A user's whole way: the page's commands, a file of a project, the question, typing, TAB."""
+    readme.follow("emacs", user, LSP_STEP)
+    project = user / "project"
+    (project / ".git").mkdir(parents=True)
+    (project / "some.py").write_text("# Some.\n")
+    program = emacs.installed(unpacked, user)
+    kept = " ".join(f"{name}={os.environ[name]}" for name in os.environ if "CODEGEEX" in name)
+    command = f"env HOME={user} {kept} {program} --no-window-system {project / 'some.py'}"
+    with Terminal(user, command) as terminal:
+        terminal.until("Select action:")
+        terminal.type("i")
+        fake.wait(lambda fake: fake.clients)
+        terminal.until("LSP[codegeex:")
+        terminal.type("M->", "x = ")
+        terminal.until("x = answer()")
+        terminal.type("Tab", "M-<", "C-x", "C-s")
+        terminal.until("Wrote ")
+    assert (project / "some.py").read_text() == "# Some.\nx = answer()\n"
 
 
 def test_eglot_offers_the_suggestion_in_its_menu(
     unpacked: Path, fake: FakeRuntime, user: Path, file: Path
 ) -> None:
     fake.answer = lambda request: candidates("wer()")  # behind the "ans" that stands there
-    said = emacs.run(unpacked, user, configuration("eglot") + EGLOT.format(file=file) + EGLOT_MENU)
+    script = EGLOT.format(file=file) + EGLOT_MENU
+    said = emacs.run(unpacked, user, _followed(EGLOT_STEP, user) + script)
     assert said == ["wer()"]
 
 
 @pytest.mark.parametrize(
-    ("client", "begin", "perform"),
-    [("emacs", LSP_MODE, LSP_MODE_ACTION), ("eglot", EGLOT, EGLOT_ACTION)],
+    ("step", "begin", "perform"),
+    [(LSP_STEP, LSP_MODE, LSP_MODE_ACTION), (EGLOT_STEP, EGLOT, EGLOT_ACTION)],
 )
 def test_an_action_is_carried_out(
-    unpacked: Path, fake: FakeRuntime, user: Path, client: str, begin: str, perform: str
+    unpacked: Path, fake: FakeRuntime, user: Path, step: int, begin: str, perform: str
 ) -> None:
     fake.answer = lambda request: candidates("Return the double.")
     file = user / "twice.py"
     file.write_text("名前 = '😀'\n\n\ndef twice(a):\n    return 2 * a")
     script = begin.format(home=user, file=file) + ACTION.format(perform=perform)
-    said = emacs.run(unpacked, user, configuration(client) + script)
+    said = emacs.run(unpacked, user, _followed(step, user) + script)
     assert said == ['    """Return the double."""']
+
+
+def _followed(step: int, home: Path) -> str:
+    """The init file after one of the page's two steps; in batch mode Emacs reads none by itself."""
+    readme.follow("emacs", home, step)
+    return (home / ".emacs.d" / "init.el").read_text()

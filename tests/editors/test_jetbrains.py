@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from acting import ActingEditor
 from editor import Editor
 from fake_runtime import FakeRuntime, candidates
 
+from codegeex_lsp.commands.editor_config import configuration
 from codegeex_lsp.languages import LANGUAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +63,17 @@ def test_the_declared_command_answers_as_lsp4ij_asks(fake: FakeRuntime) -> None:
         [item] = file.ask()
         assert item["insertText"] == "answer()"
         assert item["range"]["start"] == item["range"]["end"] == {"line": 0, "character": 19}
+
+
+def test_the_command_that_the_page_says_to_put_in_answers_without_a_path(
+    fake: FakeRuntime,
+) -> None:
+    [line] = re.findall(r"Command: (.*)", configuration("jetbrains"))
+    with Editor(lsp4ij.words(line), env={"PATH": "/usr/bin:/bin"}) as ide:
+        ide.begin(lsp4ij.CAPABILITIES)
+        ide.ready()
+        [item] = ide.file("total = ").ask()
+        assert item["insertText"] == "answer()"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_runtime import FakeRuntime, candidates
-from neovim import Neovim
+from neovim import PLUGIN, Neovim
 
 from model_runtime.protocol import Failure, Generate, Reason
 
@@ -67,6 +67,15 @@ def test_asking_brings_several_and_keys_walk_through_them(
     neovim.until(lambda: neovim.text == "v = three()")
 
 
+def test_a_suggestion_can_be_hidden(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "hide.py")
+    neovim.type("itotal = ")
+    neovim.shows("answer()")
+    neovim.type("<C-]>")
+    neovim.until(lambda: neovim.ghost() == "")
+    assert neovim.text == "total = "
+
+
 def test_emoji_and_chinese_before_the_cursor_move_nothing(neovim: Neovim, user: Path) -> None:
     neovim.edit(user / "wide.py")
     neovim.type('i名前 = "😀é" + ')
@@ -92,6 +101,20 @@ def test_the_status_tells_phase_and_model(neovim: Neovim, user: Path) -> None:
     neovim.type(":CodeGeeX status<CR>")
     neovim.until(lambda: "CodeGeeX fake: ready." in neovim.messages())
     assert neovim.lua("return require('codegeex').statusline()") == "CodeGeeX"
+
+
+def test_the_help_is_found(neovim: Neovim) -> None:
+    neovim.command("help codegeex-keys")
+    assert "accept the suggestion" in neovim.text
+
+
+def test_a_program_that_is_missing_is_named(fetched: Callable[[str], Path], user: Path) -> None:
+    plugin = f"vim.opt.runtimepath:prepend('{PLUGIN}')"
+    wrong = f"{plugin}\nrequire('codegeex').setup({{ cmd = {{ '/nowhere/codegeex-lsp' }} }})"
+    with Neovim(fetched("neovim"), user, wrong) as editor:
+        editor.until(
+            lambda: "no program /nowhere/codegeex-lsp; start scripts/run" in editor.messages()
+        )
 
 
 def test_an_unknown_command_points_to_the_help(neovim: Neovim, user: Path) -> None:

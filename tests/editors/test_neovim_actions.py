@@ -140,3 +140,11 @@ def test_q_closes_the_candidates(neovim: Neovim) -> None:
     neovim.type("q")
     neovim.until(lambda: len(neovim.call("nvim_list_wins")) == 1)
     assert neovim.text == TWICE.rstrip("\n")
+
+
+def test_closing_the_candidates_cancels_what_is_left(neovim: Neovim, fake: FakeRuntime) -> None:
+    fake.hold()
+    neovim.command("CodeGeeX candidates")
+    fake.wait(lambda fake: fake.running)
+    neovim.type("q")
+    fake.wait(lambda fake: fake.cancelled and not fake.running)

@@ -127,6 +127,17 @@ def test_loading_and_a_missing_torch_are_states(blocked: tuple[Runtime, Path]) -
     assert "torch" in message
 
 
+def test_without_a_model_it_leaves_with_its_last_client(blocked: tuple[Runtime, Path]) -> None:
+    """Whoever installs what is missing and starts the editor again: it looks again."""
+    runtime, gate = blocked
+    process = runtime.start()
+    client = runtime.client()
+    gate.touch()
+    client.wait_for(ModelState, state=Loading.FAILED)
+    client.close()
+    assert process.wait(PATIENCE_S) == 0
+
+
 def test_it_can_be_stopped_while_it_loads(blocked: tuple[Runtime, Path]) -> None:
     runtime, _ = blocked
     process = runtime.start()

@@ -43,11 +43,8 @@ async function showCandidates(
         sheet.show(found);
     });
     try {
-        const all = await server.ask<Found>('codegeex/candidates', {
-            textDocument,
-            position,
-            partialResultToken,
-        });
+        const asked = { textDocument, position, partialResultToken };
+        const all = await server.ask<Found>('codegeex/candidates', asked, sheet.closed);
         if (all?.items.length) {
             sheet.show(all.items.map(({ text }) => piece(text)));
         } else if (all) {

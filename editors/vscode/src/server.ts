@@ -2,6 +2,7 @@
 
 import * as vscode from 'vscode';
 import {
+    CancellationToken,
     LanguageClient,
     type LanguageClientOptions,
     LSPErrorCodes,
@@ -15,7 +16,7 @@ import { Patience } from './patience';
 import { findProgram } from './program';
 import { showProgress } from './progress';
 
-const INSTALL = 'pip install "codegeex-lsp[local]"';
+const WALKTHROUGH = 'codegeex-lsp.codegeex-lsp#start';
 const SCHEMES = ['file', 'untitled', 'vscode-notebook-cell'];
 
 /** codegeex/status, as the server tells it. */
@@ -31,10 +32,15 @@ export class Server {
     status: Status | undefined;
 
     private client: LanguageClient | undefined;
+    private turn = Promise.resolve();
     private readonly changed = new vscode.EventEmitter<void>();
     readonly onStatus = this.changed.event;
 
-    async start(): Promise<void> {
+    start(): Promise<void> {
+        return this.inTurn(() => this.begin());
+    }
+
+    private async begin(): Promise<void> {
         try {
             this.program = await findProgram();
         } catch (error) {
@@ -62,13 +68,26 @@ export class Server {
         await client?.dispose().catch((error: unknown) => this.output.warn(messageOf(error)));
     }
 
-    async restart(): Promise<void> {
-        await this.stop();
-        await this.start();
+    restart(): Promise<void> {
+        return this.inTurn(async () => {
+            await this.stop();
+            await this.begin();
+        });
+    }
+
+    /** Two settings that change together ask for two restarts at a time. */
+    private inTurn(step: () => Promise<void>): Promise<void> {
+        this.turn = this.turn.then(step);
+        return this.turn;
     }
 
     /** Asks the server. Shows its sentence when it refuses, and answers undefined then. */
-    async ask<Reply>(method: string, params: object): Promise<Reply | undefined> {
+    async ask<Reply>(
+        method: string,
+        params: object,
+        // The client would send an undefined one along as a second parameter.
+        token: CancellationToken = CancellationToken.None,
+    ): Promise<Reply | undefined> {
         if (!this.client?.isRunning()) {
             void vscode.window.showWarningMessage(
                 vscode.l10n.t('CodeGeeX: the language server is not running.'),
@@ -76,7 +95,7 @@ export class Server {
             return undefined;
         }
         try {
-            return await this.client.sendRequest<Reply>(method, params);
+            return await this.client.sendRequest<Reply>(method, params, token);
         } catch (error) {
             if (!isCancelled(error)) {
                 void vscode.window.showWarningMessage(`CodeGeeX: ${messageOf(error)}`);
@@ -121,9 +140,14 @@ export class Server {
         };
         const run = { command: program, args: ['serve'] };
         const client = new LanguageClient('codegeex', 'CodeGeeX', run, options);
-        client.onNotification('codegeex/status', (status: Status) => this.tell(status));
+        client.onNotification('codegeex/status', (status: Status) => {
+            // A server that is being stopped still tells how its model goes.
+            if (client === this.client) {
+                this.tell(status);
+            }
+        });
         client.onDidChangeState(({ newState }) => {
-            if (newState !== State.Running) {
+            if (client === this.client && newState !== State.Running) {
                 this.tell(undefined);
             }
         });
@@ -155,18 +179,17 @@ async function showBeside(params: {
 }
 
 async function offerInstallation(): Promise<void> {
-    const copy = vscode.l10n.t('Copy the command');
+    const how = vscode.l10n.t('How to install it');
     const settings = vscode.l10n.t('Open settings');
     const choice = await vscode.window.showErrorMessage(
         vscode.l10n.t(
-            'CodeGeeX: codegeex-lsp was not found. Install it with: {0} or set "codegeex.server.path".',
-            INSTALL,
+            'CodeGeeX: the program codegeex-lsp was not found; install it, or set "codegeex.server.path".',
         ),
-        copy,
+        how,
         settings,
     );
-    if (choice === copy) {
-        await vscode.env.clipboard.writeText(INSTALL);
+    if (choice === how) {
+        await vscode.commands.executeCommand('workbench.action.openWalkthrough', WALKTHROUGH);
     } else if (choice === settings) {
         await openSettings();
     }

@@ -31,6 +31,7 @@ export class Sheets
             vscode.workspace.registerTextDocumentContentProvider(SCHEME, this),
             vscode.languages.registerCodeLensProvider({ scheme: SCHEME }, this),
             vscode.workspace.onDidCloseTextDocument(({ uri }) => this.sheets.delete(`${uri}`)),
+            vscode.window.tabGroups.onDidChangeTabs(({ closed }) => closed.forEach((tab) => this.close(tab))),
             vscode.commands.registerCommand(USE, (piece: Piece) => piece.use?.()),
         );
     }
@@ -46,6 +47,7 @@ export class Sheets
             this.textChanged.fire(uri);
             this.lensesChanged.fire();
         });
+        this.sheets.get(uri.toString())?.close();
         this.sheets.set(uri.toString(), sheet);
         this.textChanged.fire(uri);
         const document = await vscode.workspace.openTextDocument(uri);
@@ -57,6 +59,13 @@ export class Sheets
         // Another language is, to VS Code, another document: the sheet is here again.
         this.sheets.set(uri.toString(), sheet);
         return sheet;
+    }
+
+    /** A document of VS Code's outlives its tab by minutes. */
+    private close({ input }: vscode.Tab): void {
+        if (input instanceof vscode.TabInputText) {
+            this.sheets.get(input.uri.toString())?.close();
+        }
     }
 
     provideTextDocumentContent(uri: vscode.Uri): string {
@@ -71,8 +80,15 @@ export class Sheets
 /** The pieces of one sheet, one below the other. */
 export class Sheet {
     private pieces: readonly Piece[] = [];
+    private readonly closing = new vscode.CancellationTokenSource();
+    /** Nobody waits for the rest. */
+    readonly closed = this.closing.token;
 
     constructor(private readonly changed: () => void) {}
+
+    close(): void {
+        this.closing.cancel();
+    }
 
     show(pieces: readonly Piece[]): void {
         this.pieces = pieces;

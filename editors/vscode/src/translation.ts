@@ -47,10 +47,8 @@ async function translate(server: Server, sheets: Sheets, editor: vscode.TextEdit
         sheet.show([{ text }]);
     });
     try {
-        const done = await server.ask<Translated>('codegeex/translate', {
-            ...asked,
-            partialResultToken,
-        });
+        const streamed = { ...asked, partialResultToken };
+        const done = await server.ask<Translated>('codegeex/translate', streamed, sheet.closed);
         if (!done) {
             return;
         }

@@ -21,7 +21,7 @@ const browser = await chromium.launchPersistentContext(profile, {
     ],
 });
 const page = browser.pages()[0] ?? (await browser.newPage());
-page.setDefaultTimeout(20000);
+page.setDefaultTimeout(90000);
 
 // What an extension-host test run reports.
 const run = { log: [], code: null };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vscode_window import EXTENSION, ROOT, SERVER
+from vscode_program import EXTENSION, ROOT
+
+from codegeex_lsp.commands.editor_config import configuration
 
 # The hub on this machine that models are fetched from.
 sys.path.append(str(ROOT / "tests" / "hub"))
@@ -51,13 +54,6 @@ def packaged(npm: Callable[..., None], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def settings() -> dict[str, object]:
-    """A user's settings of the extension."""
-    return {"codegeex.server.path": str(SERVER)}
-
-
-@pytest.fixture(scope="session")
-def all_editors(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--all-editors"):
-        pytest.skip(
-            "a window of VS Code is tested with --all-editors; its extension host always is"
-        )
+    """A user's settings of the extension: what the page says to paste."""
+    printed: dict[str, object] = json.loads(configuration("vscode").partition("\n")[2])
+    return printed

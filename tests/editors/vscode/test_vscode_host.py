@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_runtime import FakeRuntime, candidates
-from vscode_window import EXTENSION, HERE, SERVER, ExtensionHost
+from vscode_program import EXTENSION, HERE, SERVER, ExtensionHost
 
 from model_runtime.protocol import Generate, Task
 

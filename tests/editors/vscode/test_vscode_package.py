@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vscode_window import EXTENSION, ROOT
+import readme
+from vscode_program import EXTENSION, ROOT
 
 MANIFEST = json.loads((EXTENSION / "package.json").read_text())
 ENGLISH = json.loads((EXTENSION / "package.nls.json").read_text())
@@ -105,3 +106,10 @@ def test_version_and_licence_are_the_projects() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{MANIFEST["version"]}"' in project
     assert (EXTENSION / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_the_pages_commands_build_what_they_install() -> None:
+    folder, *builds, install = readme.commands("vscode")
+    assert folder == f"cd {EXTENSION.relative_to(ROOT)}"
+    assert builds == ["npm ci --ignore-scripts", "npm run package"]
+    assert install == f"code --install-extension {MANIFEST['name']}-{MANIFEST['version']}.vsix"

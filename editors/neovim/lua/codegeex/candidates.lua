@@ -15,11 +15,12 @@ local tokens = 0
 ---@field buffer integer the window's own buffer
 ---@field texts table<integer, string> the completion that a line of the window belongs to
 ---@field known table<string, boolean>
+---@field cancel fun() nobody waits for more
 local Panel = {}
 Panel.__index = Panel
 
 --- Split the window; the place to insert at is counted from 0.
-function Panel.open(row, column, token)
+function Panel.open(row, column, token, cancel)
   local source = vim.api.nvim_get_current_buf()
   local self = setmetatable({
     source = source,
@@ -27,6 +28,7 @@ function Panel.open(row, column, token)
     buffer = vim.api.nvim_create_buf(false, true),
     texts = {},
     known = {},
+    cancel = cancel,
   }, Panel)
   vim.bo[self.buffer].bufhidden = 'wipe'
   vim.bo[self.buffer].syntax = vim.bo[source].syntax
@@ -55,6 +57,7 @@ function Panel:listen(token)
     buffer = self.buffer,
     callback = function()
       vim.api.nvim_del_autocmd(listener)
+      self.cancel()
       if vim.api.nvim_buf_is_valid(self.source) then
         vim.api.nvim_buf_del_extmark(self.source, places, self.mark)
       end
@@ -107,7 +110,7 @@ function M.open()
   tokens = tokens + 1
   local token = 'codegeex-candidates-' .. tokens
   local panel
-  server.ask('codegeex/candidates', {
+  local cancel = server.ask('codegeex/candidates', {
     textDocument = vim.lsp.util.make_text_document_params(0),
     position = {
       line = row,
@@ -120,7 +123,7 @@ function M.open()
       vim.notify('CodeGeeX has no completion here')
     end
   end)
-  panel = Panel.open(row, column, token)
+  panel = Panel.open(row, column, token, cancel)
 end
 
 return M

@@ -53,6 +53,11 @@ function M.accept_line()
   end)
 end
 
+--- Hide it: nothing of it is taken.
+function M.dismiss()
+  return inline.get({ on_accept = function() end })
+end
+
 local function move(count)
   if next(vim.lsp.get_clients({ name = 'codegeex', bufnr = 0 })) == nil then
     return false

@@ -4,12 +4,13 @@
 local actions = require('codegeex.actions')
 local candidates = require('codegeex.candidates')
 local ghost = require('codegeex.ghost')
+local program = require('codegeex.program')
 local server = require('codegeex.server')
 
 local M = {}
 
 ---@class codegeex.Options
----@field cmd? string[] the server's command line; by default codegeex-lsp of the PATH
+---@field cmd? string[] the server's command line; by default codegeex-lsp of the PATH or the project
 ---@field settings? table what the README's table of settings lists, without the "codegeex." prefix
 ---@field keys? boolean map the keys of |codegeex-keys|; true unless you say false
 
@@ -19,6 +20,7 @@ local KEYS = {
   { '<M-End>', 'accept_line', 'Accept its next line' },
   { '<M-]>', 'next', 'Next suggestion' },
   { '<M-[>', 'previous', 'Previous suggestion' },
+  { '<C-]>', 'dismiss', 'Hide the suggestion' },
   { '<M-\\>', 'ask', 'Ask for suggestions here' },
 }
 
@@ -46,8 +48,12 @@ function M.setup(options)
     vim.notify('CodeGeeX: Neovim 0.11 or later is needed; see :help codegeex-old', vim.log.levels.ERROR)
     return
   end
+  local cmd = program.command(options.cmd)
+  if not cmd then
+    return
+  end
   local settings = { codegeex = options.settings or vim.empty_dict() }
-  vim.lsp.config('codegeex', { cmd = options.cmd, init_options = settings, settings = settings })
+  vim.lsp.config('codegeex', { cmd = cmd, init_options = settings, settings = settings })
   vim.lsp.enable('codegeex')
   follow_progress()
   if vim.lsp.inline_completion then
@@ -103,9 +109,9 @@ M.commands = vim.tbl_extend('error', actions, {
     end)
   end,
   status = function()
-    local state = vim.g.codegeex_status or { phase = 'not started', message = '' }
-    local model = state.model and (' ' .. state.model) or ''
-    vim.notify(vim.trim(('CodeGeeX%s: %s. %s'):format(model, state.phase, state.message or '')))
+    local state = vim.g.codegeex_status or { phase = 'not started', model = '' }
+    local sentence = vim.trim(('CodeGeeX %s'):format(state.model)) .. ': ' .. state.phase .. '.'
+    vim.notify((state.message or '') ~= '' and 'CodeGeeX: ' .. state.message or sentence)
   end,
   toggle = function()
     vim.lsp.inline_completion.enable(not vim.lsp.inline_completion.is_enabled())

@@ -16,10 +16,11 @@ end
 
 --- Ask the server; `done` gets the answer, and you the sentence when there is none.
 ---@param done fun(answer: table)
+---@return fun() # cancels it
 function M.ask(method, params, done)
   local client = M.client()
   if not client then
-    return
+    return function() end
   end
   -- The buffer's own number: for 0 Neovim 0.12.4 sends the request ahead of what was just typed.
   local buffer = vim.api.nvim_get_current_buf()
@@ -33,6 +34,12 @@ function M.ask(method, params, done)
   end, buffer)
   if id then
     running[id] = client
+  end
+  return function()
+    if running[id] then
+      client:cancel_request(id)
+      running[id] = nil
+    end
   end
 end
 

@@ -1,7 +1,7 @@
-"""A real VS Code for tests: its server (code-server), Chromium, and a person's hands.
+"""A real VS Code for tests: its server (code-server) and Chromium, in a home of their own.
 
-`Workbench` is VS Code as users have it; `ExtensionHost` runs a test module inside it. Both use what
-scripts/editors/fetch unpacked, in a home of their own.
+It uses what scripts/editors/fetch unpacked. `ExtensionHost` runs a test module inside it; VS Code
+as users have it is in workbench.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 EXTENSION = ROOT / "editors" / "vscode"
 SERVER = Path(sys.executable).parent / "codegeex-lsp"
-TIMEOUT_S = 40.0
+TIMEOUT_S = 90.0
 POLL_S = 0.05
 
 SETTINGS = {
@@ -159,108 +159,6 @@ class VSCode:
                 return False
 
         self.until(answers, "the server's answer")
-
-
-class Workbench(VSCode):
-    """VS Code as a user has it, with a packaged extension installed."""
-
-    def install(self, vsix: Path) -> None:
-        command = [*self._command(), "--force", "--install-extension", vsix]
-        subprocess.run(command, env=self._environment(), check=True, capture_output=True)
-
-    # --- a person -------------------------------------------------------------------------------
-
-    def press(self, key: str) -> None:
-        self.js("await page.keyboard.press(given)", key)
-
-    def type(self, text: str, delay_ms: int = 30) -> None:
-        self.js("await page.keyboard.type(given[0], {delay: given[1]})", [text, delay_ms])
-
-    def click(self, selector: str) -> None:
-        self.js("await page.locator(given).first().click()", selector)
-
-    def command(self, title: str) -> None:
-        """By the command palette."""
-        self.press("F1")
-        self.js("await page.waitForSelector('.quick-input-widget:not([style*=\"none\"]) input')")
-        time.sleep(0.3)
-        self.js("await page.keyboard.insertText(given)", title)
-        self.until(lambda: any(title in row for row in self.rows()), f"the command {title}")
-        self.press("Enter")
-
-    def alone(self) -> None:
-        """Close what was opened beside the file, and go there."""
-        if len(self.texts(".editor-group-container")) > 1:
-            self.press("Control+1")
-            self.command("View: Close Editors in Other Groups")
-            self.until(lambda: len(self.texts(".editor-group-container")) == 1, "one group")
-        self.press("Control+1")
-
-    def write(self, text: str) -> None:
-        """Replace the whole file, and leave the caret at its end."""
-        self.press("Control+a")
-        self.js("await page.keyboard.insertText(given)", text)
-
-    # --- what it sees ---------------------------------------------------------------------------
-
-    def texts(self, selector: str) -> list[str]:
-        found: list[str] = self.js("return await page.locator(given).allTextContents()", selector)
-        return [text.replace("\xa0", " ") for text in found]
-
-    def ghost(self) -> str:
-        return "".join(self.texts('[class*="ghost-text"]'))
-
-    def shows(self, text: str) -> None:
-        self.until(lambda: text in self.ghost(), f"ghost text {text!r}")
-
-    def beside(self) -> list[str]:
-        """The lines of the second group of editors."""
-        return self.texts(".editor-group-container >> nth=1 >> .view-line")
-
-    def rows(self) -> list[str]:
-        return self.texts(".quick-input-list .monaco-list-row")
-
-    def status(self) -> str:
-        """What the status item says, its tooltip first."""
-        return " ".join(
-            self.js(
-                "return await page.locator('[id*=\"codegeex.status\"]').evaluateAll(it => "
-                "it.flatMap(x => [x.getAttribute('aria-label'), x.innerHTML]))"
-            )
-        )
-
-    def notifications(self) -> str:
-        return "\n".join(self.texts(".notification-toast .notification-list-item-message"))
-
-    def text(self) -> str:
-        """The file, saved."""
-        self.press("Control+s")
-        self.until(lambda: not self.texts(".tab.dirty.active"), "the saved file")
-        return (self.folder / "work.py").read_text()
-
-    def picture(self, file: Path) -> None:
-        self.js("await page.screenshot({path: given})", str(file))
-
-    def _user_data(self) -> Path:
-        return self.data
-
-    def _command(self) -> Sequence[str | Path]:
-        options = [
-            "--auth=none",
-            "--disable-telemetry",
-            "--disable-update-check",
-            "--disable-workspace-trust",
-            "--disable-getting-started-override",
-            "--disable-proxy",
-            "--ignore-last-opened",
-            f"--bind-addr=127.0.0.1:{self._port}",
-            f"--user-data-dir={self.data}",
-            f"--extensions-dir={self._home / 'extensions'}",
-        ]
-        return [self._node, self._code_server / "out" / "node" / "entry.js", *options]
-
-    def _health(self) -> str:
-        return "/healthz"
 
 
 class ExtensionHost(VSCode):
