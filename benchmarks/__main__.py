@@ -1,6 +1,7 @@
 """`scripts/bench`: all figures in one run, as Markdown.
 
 `scripts/bench quality FOLDER` measures how good completions are, which needs held-out text;
+`scripts/bench keystrokes FOLDER` what need not be typed;
 `scripts/bench speed [FOLDER]` how fast they are, on FOLDER's files;
 `scripts/bench retrieval [FOLDER]` the workspace's index.
 """
@@ -14,15 +15,18 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks import completion, model, quality, retrieval, server, speed, turns
+from benchmarks import completion, keystrokes, model, quality, retrieval, server, speed, turns
 
 
 def main() -> None:
-    known = not sys.argv[1:] or sys.argv[1] in ("quality", "retrieval", "speed")
+    known = not sys.argv[1:] or sys.argv[1] in ("keystrokes", "quality", "retrieval", "speed")
     if not known:
         raise SystemExit(__doc__)
     print(f"{datetime.date.today()}, {_machine()}")
     match sys.argv[1:]:
+        case ["keystrokes", *options]:
+            keystrokes.measure(options)
+            return
         case ["quality", *options]:
             quality.measure(options)
             return
