@@ -236,6 +236,42 @@ def test_the_status_item_tells_loading_and_why_nothing_is_shown(
     window.until(lambda: "nothing to add" in window.why(), "the reason")
 
 
+def test_ghost_text_comes_by_itself_when_the_model_is_ready(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    _type_while_it_loads(window, fake, "early = ")
+    fake.push(ModelState(Loading.READY))
+    window.shows("answer()")
+    assert [request.candidates for request in fake.requests] == [1]
+
+
+def test_nothing_comes_by_itself_where_the_caret_has_left(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    _type_while_it_loads(window, fake, "left = ")
+    window.press("Home")
+    window.until(lambda: "Col 1" in "".join(window.texts(".statusbar-item")), "the caret")
+    fake.push(ModelState(Loading.READY))
+    window.until(lambda: "ready" in window.status(), "ready")
+    window.why()
+    assert fake.requests == []
+
+
+def test_a_model_that_had_nothing_to_say_is_not_asked_again(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    fake.answer = lambda request: Failure(request.id, Reason.NOTHING_GENERATED)
+    window.type("silent = ", 0)
+    window.until(lambda: "nothing to add" in window.why(), "the reason")
+    asked = len(fake.requests)
+    fake.push(ModelState(Loading.LOADING))
+    window.until(lambda: "loading" in window.status(), "loading")
+    fake.push(ModelState(Loading.READY))
+    window.until(lambda: "ready" in window.status(), "ready")
+    window.why()
+    assert len(fake.requests) == asked
+
+
 def test_changed_settings_hold_at_once(window: Workbench, fake: FakeRuntime) -> None:
     window.command("CodeGeeX: Turn On or Off")
     window.until(lambda: "codicon-circle-slash" in window.status(), "the item of what is off")
@@ -313,6 +349,16 @@ def test_the_embedded_model_is_picked_and_survives_a_kill(window: Workbench, hom
     window.until(lambda: "codegeex-nano: ready" in window.status(), "the model started again")
     window.type("e")
     window.shows("n(")
+
+
+def _type_while_it_loads(window: Workbench, fake: FakeRuntime, text: str) -> None:
+    """`text` is one of its own: the answer to another would be remembered."""
+    fake.push(ModelState(Loading.LOADING))
+    window.until(lambda: "loading" in window.status(), "loading")
+    fake.requests.clear()
+    window.type(text)
+    window.until(lambda: "still being loaded" in window.why(), "the reason")
+    assert window.ghost() == ""
 
 
 def _translate_to_go(window: Workbench) -> None:
