@@ -256,7 +256,8 @@ def test_a_real_runtime_that_can_not_load(user: Path, editors: Editors) -> None:
     assert end
     stop = [sys.executable, "-m", "model_runtime", "stop", "--model", MODEL, "--device", DEVICE]
     assert editor.shutdown() == 0
-    subprocess.run(stop, check=True, capture_output=True)
+    # Most often it is gone by then: without a model it leaves with its last client.
+    subprocess.run(stop, check=False, capture_output=True)
 
 
 def test_a_folder_that_can_not_be_used(user: Path, editors: Editors) -> None:
