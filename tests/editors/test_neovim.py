@@ -132,6 +132,39 @@ def test_the_status_tells_phase_and_model(neovim: Neovim, user: Path) -> None:
     assert neovim.lua("return require('codegeex').statusline()") == "CodeGeeX"
 
 
+def test_a_search_fills_the_quickfix_list_and_says_what_was_left_out(
+    fetched: Callable[[str], Path],
+    fake: FakeRuntime,
+    user: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CODEGEEX_EMBEDDING_MODEL", "letters")
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(user / "cache"))
+    fake.embedding = lambda request: Failure(request.id, Reason.LOAD_FAILED, "It is no encoder.")
+    project = user / "project"
+    (project / ".git").mkdir(parents=True)
+    (project / "reader.py").write_text("import os\n\n\ndef read_header(stream):\n    pass\n")
+    with Neovim(fetched("neovim"), user) as editor:
+        editor.edit(project / "app.py")
+
+        def found() -> bool:
+            editor.command("CodeGeeX search read_header")
+            return "reader.py|4| " in editor.text
+
+        editor.until(found)
+        title = editor.lua("return vim.fn.getqflist({ title = true }).title")
+        assert title.startswith("CodeGeeX: read_header. It is no encoder.")
+        editor.type("<CR>")
+        editor.until(lambda: editor.lua("return vim.fn.line('.')") == 4)
+        assert "def read_header" in editor.text
+
+
+def test_a_search_without_an_index_says_why(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "alone.py")
+    neovim.command("CodeGeeX search header")
+    neovim.until(lambda: "nothing to search; open the project" in neovim.messages())
+
+
 def test_the_help_is_found(neovim: Neovim) -> None:
     neovim.command("help codegeex-keys")
     assert "accept the suggestion" in neovim.text

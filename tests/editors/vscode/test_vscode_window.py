@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_runtime import MODEL, Answer, FakeRuntime, candidates
+from fake_runtime import MODEL, Answer, FakeRuntime, candidates, counted_letters
 from local_hub import LocalHub
 from new_user import new_user
 from sample_model import HUB_ID, SHARDS, model_files
@@ -47,7 +47,9 @@ def home(hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     """The model is named in the configuration file, where the picker changes it."""
     with new_user(tmp_path_factory.mktemp("user")) as home, pytest.MonkeyPatch.context() as patch:
         patch.delenv("CODEGEEX_MODEL")
-        (home / "config.toml").write_text(f'model = "{MODEL}"\nidle_exit_s = 1\n')
+        (home / "config.toml").write_text(
+            f'model = "{MODEL}"\nembedding_model = "letters"\nidle_exit_s = 1\n'
+        )
         patch.setenv("HF_ENDPOINT", hub.address)
         patch.setenv("HF_HOME", str(home / "hub"))
         (home / "templates").mkdir()
@@ -84,6 +86,7 @@ def opened(
 @pytest.fixture
 def fake(runtime: FakeRuntime) -> FakeRuntime:
     runtime.answer = lambda request: candidates("answer()")
+    runtime.embedding = counted_letters
     runtime.delay_s = 0.0
     runtime.release()
     runtime.requests.clear()
@@ -304,6 +307,17 @@ def test_restarts_at_the_same_time_leave_one_server(window: Workbench, fake: Fak
     window.type("total = ")
     window.shows("answer()")
     fake.wait(lambda fake: fake.clients == 1)
+
+
+def test_a_search_opens_the_place_and_says_what_was_left_out(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    fake.embedding = lambda request: Failure(request.id, Reason.LOAD_FAILED, "It is no encoder.")
+    window.until(lambda: "readings.py" in window.search("read_json"), "the place")
+    assert "It is no encoder." in window.placeholder()
+    window.press("Enter")
+    window.until(lambda: "readings.py" in "".join(window.texts(".tab.active")), "the file")
+    window.command("View: Revert and Close Editor")
 
 
 def test_a_lost_runtime_is_found_again(window: Workbench, fake: FakeRuntime) -> None:
