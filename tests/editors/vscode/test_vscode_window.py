@@ -133,6 +133,14 @@ def test_a_word_can_be_accepted(window: Workbench, fake: FakeRuntime) -> None:
     window.until(lambda: window.text().rstrip() == "x = first_part", "the first word in the file")
 
 
+def test_a_line_can_be_accepted(window: Workbench, fake: FakeRuntime) -> None:
+    fake.answer = lambda request: candidates("first(1)\nsecond(2)")
+    window.type("line = ")
+    window.shows("second(2)")
+    window.press("Alt+End")
+    window.until(lambda: window.text().rstrip() == "line = first(1)", "the first line in the file")
+
+
 def test_a_runtime_of_two_seconds_still_shows_its_text_and_runs_once(
     window: Workbench, fake: FakeRuntime
 ) -> None:
