@@ -30,6 +30,7 @@ from codegeex_lsp.remembering import Remembering
 from codegeex_lsp.retrieval import Retrieval
 from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient
 from codegeex_lsp.settings import Settings, load_trusted
+from codegeex_lsp.unanswered import Unanswered
 
 STATUS_METHOD = "codegeex/status"
 ACTIVITY_PAUSE_S = 1.0
@@ -62,6 +63,7 @@ class Session:
         )
         self.performer = Performer(self.runtime)
         self.delivery = Delivery(server)
+        self.unanswered: Unanswered | None = None
         self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
         self._tokens = itertools.count(1)
         self._progress: asyncio.Task[None] | None = None

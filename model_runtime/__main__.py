@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_runtime import __version__, check, client, daemon, endpoint, model_commands
+from model_runtime import __version__, check, client, daemon, endpoint, installing, model_commands
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import DEFAULT_MODEL, DEVICES, INSTALL, QUANTIZATIONS, keep_plugins_out
+from model_runtime.loading import DEFAULT_MODEL, DEVICES, QUANTIZATIONS, keep_plugins_out
 
 DEFAULT_IDLE_EXIT_S = 600.0
 RANDOM_MODEL = "random:codegeex-13b@2layers"
@@ -210,7 +210,7 @@ def _convert(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     except ImportError as error:
-        print(f"Converting needs {error.name}; run: {INSTALL}", file=sys.stderr)
+        print(f"Converting needs {error.name}; run: {installing.part('local')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; nothing was written.", file=sys.stderr)
@@ -229,7 +229,7 @@ def _bench(options: argparse.Namespace) -> int:
         print(f"codegeex-runtime bench: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
-        print(f"Measuring needs {error.name}; run: {INSTALL}", file=sys.stderr)
+        print(f"Measuring needs {error.name}; run: {installing.part('local')}", file=sys.stderr)
         return 1
     return 0
 

@@ -10,8 +10,9 @@ import importlib.metadata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from model_runtime import installing
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import INSTALL, keep_plugins_out, why_not_loaded
+from model_runtime.loading import keep_plugins_out, why_not_loaded
 from model_runtime.system_memory import free_memory
 
 PACKAGES = ("torch", "tokenizers", "safetensors")
@@ -44,7 +45,7 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "not installed", f"run: {INSTALL}")
+        return Finding(name, "not installed", f"run: {installing.part('local')}")
 
 
 def _memory() -> Finding:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_runtime import copying, hub_folder
+from model_runtime import copying, hub_folder, installing
 from model_runtime.counters import Work
 from model_runtime.errors import RuntimeFailure
 from model_runtime.logs import LOG
@@ -31,7 +31,6 @@ QUANTIZATIONS = ("", "int8", "int4", "nf4", "llm.int8")
 EMBEDDED_CONFIG = Path(__file__).parent / "embedded" / "config.json"
 CHARS_PER_TOKEN = 4
 USUAL_CONTEXT_CHARS = 8192
-INSTALL = 'pip install "codegeex-lsp[local]"'
 
 
 def load_engine(
@@ -74,7 +73,8 @@ def why_not_loaded(error: Exception) -> str:
     if isinstance(error, RuntimeFailure):
         return str(error)
     if isinstance(error, ImportError):
-        return f"Local models need {error.name or 'PyTorch'}, which isn't installed; run: {INSTALL}"
+        name = error.name or "PyTorch"
+        return f"Local models need {name}, which isn't installed; run: {installing.part('local')}"
     return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."
 
 

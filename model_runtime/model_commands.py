@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_runtime import catalogue, hub_cache
+from model_runtime import catalogue, hub_cache, installing
 from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError
 from model_runtime.hub_folder import only_embeds
-from model_runtime.loading import INSTALL
 from model_runtime.system_memory import free_memory
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespa
         _failed(str(error), as_json=getattr(options, "json", False) and run is _pull)
         return 2 if isinstance(error, UnknownModelError) else 1
     except ImportError as error:
-        print(f"This needs {error.name}; run: {INSTALL}", file=sys.stderr)
+        print(f"This needs {error.name}; run: {installing.part('local')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped; what came is kept, and the next pull goes on there.", file=sys.stderr)

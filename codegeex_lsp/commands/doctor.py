@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import platform
+import shlex
 import stat
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def _runtime_checks(trusted: TrustedSettings) -> Iterator[Check]:
         for found in json.loads(done.stdout):
             yield Check(found["name"], found["found"], found["advice"])
     except (OSError, subprocess.TimeoutExpired, ValueError):
-        advice = 'reinstall with: pip install "codegeex-lsp[local]"'
+        advice = f"see what it says: {shlex.join(command)}"
         yield Check("runtime", "its check did not finish", advice)
 
 

@@ -13,6 +13,8 @@ from lsprotocol import types
 from codegeex_lsp import convert
 from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.session import Session
+from codegeex_lsp.unanswered import MODEL_MISSING, Unanswered
+from model_runtime.protocol import Reason
 
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 
@@ -44,6 +46,9 @@ async def handle(
         document=snapshot,
     )
     session.answered()
+    if answer.reason is not Reason.SUPERSEDED:  # its place was taken by what was asked later
+        asked = Unanswered(snapshot.uri, snapshot.version, cursor, params.context.trigger_kind)
+        session.unanswered = asked if answer.reason in MODEL_MISSING else None
     replacements = [
         convert.Replacement(place.chosen + suggestion.text, place.start, cursor)
         for suggestion in answer.suggestions

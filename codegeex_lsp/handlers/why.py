@@ -7,8 +7,11 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
+from codegeex_lsp import convert
 from codegeex_lsp.completer import Answer
 from codegeex_lsp.completion.reasons import Explained
+from codegeex_lsp.documents import Snapshot
+from codegeex_lsp.runtime_client import Phase
 from codegeex_lsp.session import Session
 from model_runtime.protocol import Reason
 
@@ -17,17 +20,34 @@ METHOD = "codegeex/why"
 
 @attrs.frozen
 class WhyParams:
+    """`position` is the caret, for an editor that would ask again."""
+
     text_document: types.TextDocumentIdentifier
+    position: types.Position | None = None
 
 
 def handle(session: Session, params: WhyParams) -> dict[str, Any]:
-    """`reason` is null when something was shown, or nothing was asked for yet."""
-    if session.server.snapshot_for(params) is None:
+    """`reason` is null when something was shown, or nothing was asked for yet.
+
+    `askAgain` is there when the model was missing then and is here now, and neither text nor caret
+    moved: it is the trigger kind to ask with.
+    """
+    snapshot = session.server.snapshot_for(params)
+    if snapshot is None:
         return _told(Reason.NOT_OPEN, "")
     answer = session.completer.last_answer(params.text_document.uri)
     if answer is None:
         return {"reason": None, "message": "No suggestion was asked for in this file yet."}
-    return _timed(answer)
+    return _timed(answer) | _again(session, snapshot, params.position)
+
+
+def _again(session: Session, snapshot: Snapshot, caret: types.Position | None) -> dict[str, Any]:
+    asked = session.unanswered
+    if asked is None or caret is None or session.runtime.state.phase is not Phase.READY:
+        return {}
+    position = convert.position(caret, snapshot, session.server.encoding)
+    still = asked.is_at(snapshot.uri, snapshot.version, position)
+    return {"askAgain": asked.trigger_kind} if still else {}
 
 
 def _timed(answer: Answer) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from model_runtime import bench
+from model_runtime import bench, installing
 from model_runtime.bench import report
 from model_runtime.bench.random_model import sized
 from model_runtime.bench.speed import Machine, Speed, contexts_of
@@ -26,7 +26,7 @@ def run(model: str, device: str, json: Path | None, plot: Path | None) -> Figure
         if plot.suffix != ".png":
             raise ValueError(f"{plot} is no PNG file; name one, as in figures.png.")
         if importlib.util.find_spec("matplotlib") is None:
-            raise ValueError('A picture needs matplotlib; run: pip install "codegeex-lsp[bench]"')
+            raise ValueError(f"A picture needs matplotlib; run: {installing.part('bench')}")
     chosen = choose(device)
     config = sized(model, chosen)
     machine = bench.machine(model, config, chosen)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from model_runtime import installing
 from model_runtime.device.kinds import Device, Unusable
 
 SOURCE = "source /usr/local/Ascend/ascend-toolkit/set_env.sh"
@@ -67,13 +68,13 @@ def judge(facts: Facts) -> Device | Unusable:
     if not facts.plugin:
         return Unusable(
             "The device npu was asked for, but torch_npu isn't installed; use cpu, or "
-            f"run: pip install torch_npu=={_dotted(facts.torch)}",
+            f"run: {_install(facts.torch)}",
             present=False,
         )
     if _release(facts.plugin) != _release(facts.torch):
         return Unusable(
             f"torch_npu {facts.plugin} belongs to PyTorch {_dotted(facts.plugin)}, and "
-            f"{facts.torch} is installed; run: pip install torch_npu=={_dotted(facts.torch)}",
+            f"{facts.torch} is installed; run: {_install(facts.torch)}",
             present=True,
         )
     if facts.error:
@@ -102,6 +103,10 @@ def _why_not_imported(error: str) -> str:
 def _release(version: str) -> tuple[int, ...]:
     """(2, 13, 0) of "2.13.0+cpu", "2.13.0rc1" and "2.13.0.post2": all that has to match."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _install(torch_version: str) -> str:
+    return installing.command(f"torch_npu=={_dotted(torch_version)}")
 
 
 def _dotted(version: str) -> str:

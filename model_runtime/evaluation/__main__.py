@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_runtime import __version__
+from model_runtime import __version__, installing
 from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.evaluation import report
 from model_runtime.evaluation.download import default_folder, download
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except ImportError as error:
-        print(f"codegeex-eval needs {error.name}; run: {report.INSTALL}", file=sys.stderr)
+        print(f"codegeex-eval needs {error.name}; run: {installing.part('eval')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted; run the same command again to go on.", file=sys.stderr)

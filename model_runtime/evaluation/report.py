@@ -12,11 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from model_runtime import installing
 from model_runtime.evaluation import published
 from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.languages import LANGUAGES
 
-INSTALL = "pip install 'codegeex-lsp[eval]'"
 Result = dict[str, Any]
 
 
@@ -48,7 +48,8 @@ def page(results: Sequence[Result]) -> str:
 
         from model_runtime.evaluation import plots
     except ImportError as error:
-        raise EvaluationError(f"The report needs {error.name}; run: {INSTALL}") from None
+        how = installing.part("eval")
+        raise EvaluationError(f"The report needs {error.name}; run: {how}") from None
     source = resources.files(__package__).joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: f"{100 * value:.2f}"

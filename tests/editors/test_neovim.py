@@ -9,7 +9,7 @@ import pytest
 from fake_runtime import FakeRuntime, candidates
 from neovim import PLUGIN, Neovim
 
-from model_runtime.protocol import Failure, Generate, Reason
+from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason
 
 
 @pytest.fixture
@@ -84,16 +84,45 @@ def test_emoji_and_chinese_before_the_cursor_move_nothing(neovim: Neovim, user: 
     neovim.until(lambda: neovim.text == '名前 = "😀é" + answer()')
 
 
+def test_ghost_text_comes_by_itself_when_the_model_is_ready(
+    neovim: Neovim, fake: FakeRuntime, user: Path
+) -> None:
+    _types_while_it_loads(neovim, fake, user)
+    fake.push(ModelState(Loading.READY))
+    neovim.shows("answer()")
+    assert [request.candidates for request in fake.requests] == [1]
+
+
+def test_no_ghost_text_comes_by_itself_in_normal_mode(
+    neovim: Neovim, fake: FakeRuntime, user: Path
+) -> None:
+    _types_while_it_loads(neovim, fake, user)
+    neovim.type("<Esc>")
+    neovim.until(lambda: neovim.call("nvim_get_mode")["mode"] == "n")
+    fake.push(ModelState(Loading.READY))
+    _is_told_ready(neovim)
+    assert fake.requests == []
+
+
+def test_a_model_that_had_nothing_to_say_is_not_asked_again(
+    neovim: Neovim, fake: FakeRuntime, user: Path
+) -> None:
+    fake.answer = lambda request: Failure(request.id, Reason.NOTHING_GENERATED)
+    neovim.edit(user / "silent.py")
+    neovim.type("itotal = ")
+    _is_told(neovim, "nothing to add")
+    fake.push(ModelState(Loading.LOADING))
+    neovim.until(lambda: neovim.status()["phase"] == "loading")
+    fake.push(ModelState(Loading.READY))
+    _is_told_ready(neovim)
+    assert len(fake.requests) == 1
+
+
 def test_why_says_the_reason(neovim: Neovim, fake: FakeRuntime, user: Path) -> None:
     fake.answer = lambda request: Failure(request.id, Reason.NOTHING_GENERATED)
     neovim.edit(user / "silent.py")
     neovim.type("ix = ")
-
-    def told() -> bool:
-        neovim.call("nvim_command", "CodeGeeX why")
-        return "nothing to add" in neovim.messages()
-
-    neovim.until(told)
+    _is_told(neovim, "nothing to add")
 
 
 def test_the_status_tells_phase_and_model(neovim: Neovim, user: Path) -> None:
@@ -101,6 +130,39 @@ def test_the_status_tells_phase_and_model(neovim: Neovim, user: Path) -> None:
     neovim.type(":CodeGeeX status<CR>")
     neovim.until(lambda: "CodeGeeX fake: ready." in neovim.messages())
     assert neovim.lua("return require('codegeex').statusline()") == "CodeGeeX"
+
+
+def test_a_search_fills_the_quickfix_list_and_says_what_was_left_out(
+    fetched: Callable[[str], Path],
+    fake: FakeRuntime,
+    user: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CODEGEEX_EMBEDDING_MODEL", "letters")
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(user / "cache"))
+    fake.embedding = lambda request: Failure(request.id, Reason.LOAD_FAILED, "It is no encoder.")
+    project = user / "project"
+    (project / ".git").mkdir(parents=True)
+    (project / "reader.py").write_text("import os\n\n\ndef read_header(stream):\n    pass\n")
+    with Neovim(fetched("neovim"), user) as editor:
+        editor.edit(project / "app.py")
+
+        def found() -> bool:
+            editor.command("CodeGeeX search read_header")
+            return "reader.py|4| " in editor.text
+
+        editor.until(found)
+        title = editor.lua("return vim.fn.getqflist({ title = true }).title")
+        assert title.startswith("CodeGeeX: read_header. It is no encoder.")
+        editor.type("<CR>")
+        editor.until(lambda: editor.lua("return vim.fn.line('.')") == 4)
+        assert "def read_header" in editor.text
+
+
+def test_a_search_without_an_index_says_why(neovim: Neovim, user: Path) -> None:
+    neovim.edit(user / "alone.py")
+    neovim.command("CodeGeeX search header")
+    neovim.until(lambda: "nothing to search; open the project" in neovim.messages())
 
 
 def test_the_help_is_found(neovim: Neovim) -> None:
@@ -122,6 +184,33 @@ def test_an_unknown_command_points_to_the_help(neovim: Neovim, user: Path) -> No
     neovim.type(":CodeGeeX frobnicate<CR>")
     neovim.until(lambda: 'no command "frobnicate"' in neovim.messages())
     assert ":help :CodeGeeX" in neovim.messages()
+
+
+def _types_while_it_loads(neovim: Neovim, fake: FakeRuntime, user: Path) -> None:
+    neovim.edit(user / "early.py")
+    fake.push(ModelState(Loading.LOADING))
+    neovim.until(lambda: neovim.status()["phase"] == "loading")
+    neovim.type("itotal = ")
+    _is_told(neovim, "still being loaded")
+    assert neovim.ghost() == ""
+
+
+def _is_told(neovim: Neovim, words: str) -> None:
+    """By :CodeGeeX why, which is asked until it says so."""
+
+    def told() -> bool:
+        neovim.command("CodeGeeX why")
+        return words in neovim.messages()
+
+    neovim.until(told)
+
+
+def _is_told_ready(neovim: Neovim) -> None:
+    """And had the time to ask the server, and to hear from it: it answers in order."""
+    neovim.until(lambda: neovim.status()["phase"] == "ready")
+    for _ in range(2):
+        neovim.command("messages clear")
+        _is_told(neovim, "CodeGeeX: ")
 
 
 def _next(neovim: Neovim) -> str:

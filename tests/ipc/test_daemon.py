@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_loading_and_a_missing_torch_are_states(blocked: tuple[Runtime, Path]) -
     assert client.status()["state"] == "loading"
     gate.touch()
     message = client.wait_for(ModelState, state=Loading.FAILED).message
-    assert 'pip install "codegeex-lsp[local]"' in message
+    assert f'{sys.executable} -m pip install "codegeex-lsp[local]"' in message
     assert "torch" in message
 
 

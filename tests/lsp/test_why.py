@@ -170,6 +170,49 @@ def test_no_progress_for_a_client_that_refuses(fake: FakeRuntime, editors: Edito
     assert "$/progress" not in {message.get("method") for message in editor.messages}
 
 
+@pytest.mark.parametrize("invoked", [False, True])
+def test_the_last_question_is_asked_again_when_the_model_is_there(
+    fake: FakeRuntime, editors: Editors, invoked: bool
+) -> None:
+    fake.state = ModelState(Loading.LOADING)
+    editor = editors()
+    editor.begin(INLINE)
+    file, other = editor.file("y = ‸"), editor.file("z = ‸")
+    editor.phase("loading")
+    check_empty(file, "loading", invoked=invoked)
+    assert not _asks_again(file)
+    fake.push(ModelState(Loading.READY))
+    editor.ready()
+    assert not _asks_again(other)
+    assert not _asks_again(file, line=0, character=1)
+    assert _asks_again(file) == file.asking(invoked=invoked)["context"]["triggerKind"]
+    assert file.ask(invoked=invoked)
+    assert not _asks_again(file)
+
+
+def test_a_question_that_is_not_the_last_text_is_not_asked_again(
+    fake: FakeRuntime, editors: Editors
+) -> None:
+    fake.state = ModelState(Loading.LOADING)
+    editor = editors()
+    editor.begin(INLINE)
+    file = editor.file("y = ‸")
+    editor.phase("loading")
+    check_empty(file, "loading")
+    fake.push(ModelState(Loading.READY))
+    editor.ready()
+    file.type("1")
+    file.backspace()
+    assert not _asks_again(file)
+
+
+def _asks_again(file: File, **position: int) -> int | None:
+    """What codegeex/why says for the caret at the file's own place, or at another."""
+    asked = file.place() | ({"position": position} if position else {})
+    again: int | None = file.editor.call("codegeex/why", asked).get("askAgain")
+    return again
+
+
 def test_a_failed_load_is_told_once(fake: FakeRuntime, editor: Editor) -> None:
     sentence = "The weights are damaged; get them anew."
     fake.push(ModelState(Loading.FAILED, sentence))
@@ -213,7 +256,8 @@ def test_a_real_runtime_that_can_not_load(user: Path, editors: Editors) -> None:
     assert end
     stop = [sys.executable, "-m", "model_runtime", "stop", "--model", MODEL, "--device", DEVICE]
     assert editor.shutdown() == 0
-    subprocess.run(stop, check=True, capture_output=True)
+    # Most often it is gone by then: without a model it leaves with its last client.
+    subprocess.run(stop, check=False, capture_output=True)
 
 
 def test_a_folder_that_can_not_be_used(user: Path, editors: Editors) -> None:

@@ -164,12 +164,12 @@ def test_auto_goes_on_past_a_broken_gpu_and_says_why() -> None:
         (
             NO_NPU,
             "The device npu was asked for, but torch_npu isn't installed; use cpu, or "
-            "run: pip install torch_npu==2.13.0",
+            f'run: {sys.executable} -m pip install "torch_npu==2.13.0"',
         ),
         (
             replace(ASCEND, plugin="2.12.0.post1"),
             "torch_npu 2.12.0.post1 belongs to PyTorch 2.12.0, and 2.13.0+cpu is installed; "
-            "run: pip install torch_npu==2.13.0",
+            f'run: {sys.executable} -m pip install "torch_npu==2.13.0"',
         ),
         (
             replace(ASCEND, error="libhccl.so: cannot open shared object file: No such file"),

@@ -13,6 +13,7 @@ import npu_operators
 import pytest
 import torch
 
+from model_runtime import installing
 from model_runtime.models.kernels import npu
 from model_runtime.quantization import Int4Matrix, Int8Matrix, quantize_int4, quantize_int8
 
@@ -125,5 +126,5 @@ def test_the_check_script_says_in_a_sentence_that_there_is_no_npu() -> None:
     assert done.stdout == ""
     assert done.stderr == (
         "npu_check: The device npu was asked for, but torch_npu isn't installed; use cpu, or "
-        f"run: pip install torch_npu=={torch.__version__.partition('+')[0]}\n"
+        f"run: {installing.command('torch_npu==' + torch.__version__.partition('+')[0])}\n"
     )

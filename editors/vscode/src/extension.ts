@@ -10,6 +10,7 @@ import * as vscode from 'vscode';
 import { registerActions } from './actions';
 import { registerCandidates } from './candidates';
 import { registerModels } from './models';
+import { registerSearch } from './search';
 import { Server } from './server';
 import { Sheets } from './sheets';
 import { StatusItem } from './status';
@@ -28,6 +29,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
         registerCandidates(server, sheets),
         registerTranslation(server, sheets),
         registerModels(server),
+        registerSearch(server),
         registerSwitches(),
         registerServerCommands(server),
     );

@@ -7,6 +7,8 @@
  * VS Code is made to ask again instead, which it doesn't withdraw, and gets the answer of the first
  * request. The model runs once. Only when a word in the menu is selected by then, the question is
  * another one: what would follow that word.
+ *
+ * In the same way VS Code is made to ask once more when the model is ready that was not at first.
  */
 
 import * as vscode from 'vscode';
@@ -34,39 +36,51 @@ export class Patience {
         const before = this.latest;
         let { triggerKind } = context;
         if (before?.again && before.isAt(document, position)) {
-            before.again = false;
-            if (before.selected === selectedText(context)) {
+            const { again } = before;
+            before.again = undefined;
+            if (again === 'kept answer' && before.selected === selectedText(context)) {
                 token.onCancellationRequested(() => before.withdrawIfMoved());
                 return before.answer;
             }
             before.withdraw();
-            triggerKind = vscode.InlineCompletionTriggerKind.Automatic;
-        }
-        if (triggerKind === vscode.InlineCompletionTriggerKind.Invoke) {
-            return next(document, position, context, token);
+            ({ triggerKind } = before);
         }
         const asked = new Asked(document, position, { ...context, triggerKind }, next);
         this.latest = asked;
         token.onCancellationRequested(() => {
-            if (!asked.withdrawIfMoved()) {
-                setTimeout(() => this.askAgain(asked), PAUSE_MS);
+            if (triggerKind === vscode.InlineCompletionTriggerKind.Invoke) {
+                asked.withdraw();
+            } else if (!asked.withdrawIfMoved()) {
+                setTimeout(() => this.askAgain(asked, 'kept answer'), PAUSE_MS);
             }
         });
         return asked.answer;
     }
 
-    private askAgain(asked: Asked): void {
+    /** The model is ready. `isWaiting`: the server's word that the last request came too early. */
+    async modelIsReady(isWaiting: () => Promise<boolean>): Promise<void> {
+        const asked = this.latest;
+        if (asked && (await isWaiting())) {
+            this.askAgain(asked, 'new answer');
+        }
+    }
+
+    private askAgain(asked: Asked, again: Again): void {
         if (asked === this.latest && !asked.withdrawIfMoved()) {
-            asked.again = true;
+            asked.again = again;
             void vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
         }
     }
 }
 
-/** An automatic request on its way. With `again` VS Code was made to ask for the same once more. */
+/** What VS Code gets when it is made to ask once more. */
+type Again = 'kept answer' | 'new answer';
+
+/** The last request. With `again` VS Code was made to ask for the same once more. */
 class Asked {
-    again = false;
+    again: Again | undefined;
     readonly answer: Answer;
+    readonly triggerKind: vscode.InlineCompletionTriggerKind;
     readonly selected: string | undefined;
     private readonly version: number;
     private readonly withdrawal = new vscode.CancellationTokenSource();
@@ -78,6 +92,7 @@ class Asked {
         next: Next,
     ) {
         this.version = document.version;
+        this.triggerKind = context.triggerKind;
         this.selected = selectedText(context);
         this.answer = next(document, position, context, this.withdrawal.token);
     }

@@ -26,6 +26,12 @@ export interface Status {
     model: string;
 }
 
+/** codegeex/why. */
+export interface Why {
+    message: string;
+    askAgain?: number;
+}
+
 export class Server {
     readonly output = vscode.window.createOutputChannel('CodeGeeX', { log: true });
     program: string | undefined;
@@ -110,6 +116,12 @@ export class Server {
         return new vscode.Disposable(() => heard?.dispose());
     }
 
+    /** What was answered last, and whether it is worth asking again. */
+    why(editor: vscode.TextEditor): Promise<Why | undefined> {
+        const { textDocument, position } = this.where(editor);
+        return this.ask<Why>('codegeex/why', { textDocument, position });
+    }
+
     /** The caller's document and place as the server names them. */
     where(editor: vscode.TextEditor): { textDocument: object; range: object; position: object } {
         const { document, selection } = editor;
@@ -143,7 +155,11 @@ export class Server {
         client.onNotification('codegeex/status', (status: Status) => {
             // A server that is being stopped still tells how its model goes.
             if (client === this.client) {
+                const before = this.status?.phase;
                 this.tell(status);
+                if (status.phase === 'ready' && before !== 'ready') {
+                    void patience.modelIsReady(() => this.isWaiting());
+                }
             }
         });
         client.onDidChangeState(({ newState }) => {
@@ -157,6 +173,11 @@ export class Server {
     /** A command of the server's. It inserts the result itself and shows how far it is. */
     private execute(command: string, args: unknown[]): Promise<unknown> {
         return this.ask('workspace/executeCommand', { command, arguments: args });
+    }
+
+    private async isWaiting(): Promise<boolean> {
+        const editor = vscode.window.activeTextEditor;
+        return editor !== undefined && (await this.why(editor))?.askAgain !== undefined;
     }
 
     private tell(status: Status | undefined): void {

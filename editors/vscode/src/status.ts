@@ -4,10 +4,6 @@ import * as vscode from 'vscode';
 
 import type { Server } from './server';
 
-interface Why {
-    message: string;
-}
-
 interface Choice extends vscode.QuickPickItem {
     command?: string;
 }
@@ -86,8 +82,7 @@ export class StatusItem implements vscode.Disposable {
         const choices: Choice[] = [];
         const editor = vscode.window.activeTextEditor;
         if (this.server.status && editor) {
-            const { textDocument } = this.server.where(editor);
-            const why = await this.server.ask<Why>('codegeex/why', { textDocument });
+            const why = await this.server.why(editor);
             if (why) {
                 choices.push({ label: `$(info) ${why.message}` });
             }

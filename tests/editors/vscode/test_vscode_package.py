@@ -73,12 +73,13 @@ def test_every_text_of_the_code_is_translated() -> None:
     assert CODE.count("l10n.t(") + len(re.findall(r"[^.\w]t\(", CODE)) == len(TEXT.findall(CODE))
 
 
-def test_the_keys_are_those_of_the_original() -> None:
+def test_the_keys_are_those_of_the_original_and_one_for_a_line() -> None:
     keys = {
         binding["key"]: binding["command"] for binding in MANIFEST["contributes"]["keybindings"]
     }
     assert keys == {
         "alt+\\": "editor.action.inlineSuggest.trigger",
+        "alt+end": "editor.action.inlineSuggest.acceptNextLine",
         "ctrl+enter": "codegeex.showCandidates",
         "ctrl+alt+t": "codegeex.translateBeside",
         "alt+t": "codegeex.prompts",

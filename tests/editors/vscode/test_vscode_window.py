@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_runtime import MODEL, Answer, FakeRuntime, candidates
+from fake_runtime import MODEL, Answer, FakeRuntime, candidates, counted_letters
 from local_hub import LocalHub
 from new_user import new_user
 from sample_model import HUB_ID, SHARDS, model_files
@@ -47,7 +47,9 @@ def home(hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     """The model is named in the configuration file, where the picker changes it."""
     with new_user(tmp_path_factory.mktemp("user")) as home, pytest.MonkeyPatch.context() as patch:
         patch.delenv("CODEGEEX_MODEL")
-        (home / "config.toml").write_text(f'model = "{MODEL}"\nidle_exit_s = 1\n')
+        (home / "config.toml").write_text(
+            f'model = "{MODEL}"\nembedding_model = "letters"\nidle_exit_s = 1\n'
+        )
         patch.setenv("HF_ENDPOINT", hub.address)
         patch.setenv("HF_HOME", str(home / "hub"))
         (home / "templates").mkdir()
@@ -84,6 +86,7 @@ def opened(
 @pytest.fixture
 def fake(runtime: FakeRuntime) -> FakeRuntime:
     runtime.answer = lambda request: candidates("answer()")
+    runtime.embedding = counted_letters
     runtime.delay_s = 0.0
     runtime.release()
     runtime.requests.clear()
@@ -128,6 +131,14 @@ def test_a_word_can_be_accepted(window: Workbench, fake: FakeRuntime) -> None:
     window.press("Control+ArrowRight")
     window.shows("+ second")
     window.until(lambda: window.text().rstrip() == "x = first_part", "the first word in the file")
+
+
+def test_a_line_can_be_accepted(window: Workbench, fake: FakeRuntime) -> None:
+    fake.answer = lambda request: candidates("first(1)\nsecond(2)")
+    window.type("line = ")
+    window.shows("second(2)")
+    window.press("Alt+End")
+    window.until(lambda: window.text().rstrip() == "line = first(1)", "the first line in the file")
 
 
 def test_a_runtime_of_two_seconds_still_shows_its_text_and_runs_once(
@@ -236,6 +247,42 @@ def test_the_status_item_tells_loading_and_why_nothing_is_shown(
     window.until(lambda: "nothing to add" in window.why(), "the reason")
 
 
+def test_ghost_text_comes_by_itself_when_the_model_is_ready(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    _type_while_it_loads(window, fake, "early = ")
+    fake.push(ModelState(Loading.READY))
+    window.shows("answer()")
+    assert [request.candidates for request in fake.requests] == [1]
+
+
+def test_nothing_comes_by_itself_where_the_caret_has_left(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    _type_while_it_loads(window, fake, "left = ")
+    window.press("Home")
+    window.until(lambda: "Col 1" in "".join(window.texts(".statusbar-item")), "the caret")
+    fake.push(ModelState(Loading.READY))
+    window.until(lambda: "ready" in window.status(), "ready")
+    window.why()
+    assert fake.requests == []
+
+
+def test_a_model_that_had_nothing_to_say_is_not_asked_again(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    fake.answer = lambda request: Failure(request.id, Reason.NOTHING_GENERATED)
+    window.type("silent = ", 0)
+    window.until(lambda: "nothing to add" in window.why(), "the reason")
+    asked = len(fake.requests)
+    fake.push(ModelState(Loading.LOADING))
+    window.until(lambda: "loading" in window.status(), "loading")
+    fake.push(ModelState(Loading.READY))
+    window.until(lambda: "ready" in window.status(), "ready")
+    window.why()
+    assert len(fake.requests) == asked
+
+
 def test_changed_settings_hold_at_once(window: Workbench, fake: FakeRuntime) -> None:
     window.command("CodeGeeX: Turn On or Off")
     window.until(lambda: "codicon-circle-slash" in window.status(), "the item of what is off")
@@ -268,6 +315,17 @@ def test_restarts_at_the_same_time_leave_one_server(window: Workbench, fake: Fak
     window.type("total = ")
     window.shows("answer()")
     fake.wait(lambda fake: fake.clients == 1)
+
+
+def test_a_search_opens_the_place_and_says_what_was_left_out(
+    window: Workbench, fake: FakeRuntime
+) -> None:
+    fake.embedding = lambda request: Failure(request.id, Reason.LOAD_FAILED, "It is no encoder.")
+    window.until(lambda: "readings.py" in window.search("read_json"), "the place")
+    assert "It is no encoder." in window.placeholder()
+    window.press("Enter")
+    window.until(lambda: "readings.py" in "".join(window.texts(".tab.active")), "the file")
+    window.command("View: Revert and Close Editor")
 
 
 def test_a_lost_runtime_is_found_again(window: Workbench, fake: FakeRuntime) -> None:
@@ -313,6 +371,16 @@ def test_the_embedded_model_is_picked_and_survives_a_kill(window: Workbench, hom
     window.until(lambda: "codegeex-nano: ready" in window.status(), "the model started again")
     window.type("e")
     window.shows("n(")
+
+
+def _type_while_it_loads(window: Workbench, fake: FakeRuntime, text: str) -> None:
+    """`text` is one of its own: the answer to another would be remembered."""
+    fake.push(ModelState(Loading.LOADING))
+    window.until(lambda: "loading" in window.status(), "loading")
+    fake.requests.clear()
+    window.type(text)
+    window.until(lambda: "still being loaded" in window.why(), "the reason")
+    assert window.ghost() == ""
 
 
 def _translate_to_go(window: Workbench) -> None:

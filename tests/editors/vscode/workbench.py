@@ -15,6 +15,9 @@ from vscode_program import VSCode
 
 CHOSEN_NAME = """document.querySelector(
     '.quick-input-list .monaco-list-row.focused .label-name')?.textContent.trim()"""
+PLACEHOLDER = (
+    """document.querySelector('.quick-input-widget .quick-input-box input')?.placeholder"""
+)
 LIST_HAS_THE_CARET = "document.activeElement.closest('.quick-input-widget') !== null"
 FIRST_EDITOR = "document.querySelector('.editor-group-container .monaco-editor')"
 FIRST_EDITOR_HAS_THE_CARET = f"{FIRST_EDITOR}?.contains(document.activeElement) ?? false"
@@ -97,6 +100,17 @@ class Workbench(VSCode):
         self.focus()
         return said
 
+    def search(self, query: str) -> str:
+        """What the extension's search lists, which stays open when there is something."""
+        self.command("CodeGeeX: Search the Workspace")
+        self.until(lambda: self.page(LIST_HAS_THE_CARET) and self._asked(), "the question")
+        self.js("await page.keyboard.insertText(given)", query)
+        self.press("Enter")
+        self.until(lambda: self.placeholder() or self.rows(), "the answer")
+        if not (found := "\n".join(self.rows())):
+            self.press("Escape")
+        return found
+
     # --- what it sees ---------------------------------------------------------------------------
 
     def page(self, expression: str) -> Any:
@@ -123,6 +137,15 @@ class Workbench(VSCode):
 
     def rows(self) -> list[str]:
         return self.texts(".quick-input-list .monaco-list-row")
+
+    def placeholder(self) -> str:
+        """The grey text of the list that is open."""
+        grey: str = self.page(PLACEHOLDER)
+        return grey
+
+    def _asked(self) -> bool:
+        told = self.texts(".quick-input-widget .quick-input-message")
+        return "What do you look for" in "".join(told)
 
     def status(self) -> str:
         """What the status item says, its tooltip first."""

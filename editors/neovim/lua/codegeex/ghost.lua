@@ -1,6 +1,8 @@
 --- Ghost text: accept it whole, by word or by line, walk through it, ask for it.
 --- Each function tells whether there was something to do, for keys with an <expr> mapping.
 
+local server = require('codegeex.server')
+
 local M = {}
 
 local inline = vim.lsp.inline_completion
@@ -76,14 +78,28 @@ end
 
 --- Ask for several suggestions here. Neovim has no public call for a request that the user invoked;
 --- this is the one its own module uses.
-function M.ask()
+---@param kind? integer LSP's InlineCompletionTriggerKind; Invoked when left out
+function M.ask(kind)
   local found, capability = pcall(require, 'vim.lsp._capability')
   local completor = found and capability.all.inline_completion.active[vim.api.nvim_get_current_buf()]
   if not completor then
     return false
   end
-  completor:request(vim.lsp.protocol.InlineCompletionTriggerKind.Invoked)
+  completor:request(kind or vim.lsp.protocol.InlineCompletionTriggerKind.Invoked)
   return true
+end
+
+--- The model is ready: ask once more if the server says that the last request came too early.
+---@param client vim.lsp.Client
+function M.model_is_ready(client)
+  if client.attached_buffers[vim.api.nvim_get_current_buf()] and vim.fn.mode() == 'i' then
+    local here = vim.lsp.util.make_position_params(0, client.offset_encoding)
+    server.ask('codegeex/why', here, function(why)
+      if why.askAgain then
+        M.ask(why.askAgain)
+      end
+    end)
+  end
 end
 
 return M

@@ -5,6 +5,7 @@ local actions = require('codegeex.actions')
 local candidates = require('codegeex.candidates')
 local ghost = require('codegeex.ghost')
 local program = require('codegeex.program')
+local search = require('codegeex.search')
 local server = require('codegeex.server')
 
 local M = {}
@@ -98,6 +99,7 @@ M.commands = vim.tbl_extend('error', actions, {
     })
   end,
   candidates = candidates.open,
+  search = search.open,
   cancel = server.cancel,
   ask = function()
     ghost.ask()
