@@ -233,7 +233,8 @@ class IndexClient:
 
     def _send(self, **message: Any) -> None:
         """Dropped when there is no index, or none any more."""
-        line = json.dumps(message).encode() + b"\n"
+        # Half a surrogate pair, as while an emoji is typed, is no text that can be stored.
+        line = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(line)
         elif self.state.phase is not IndexPhase.FAILED and (

@@ -167,6 +167,15 @@ def test_an_open_document_is_found_as_it_is_in_the_editor(opened: Opened, projec
     until(lambda: not search(window, "unsaved_thing"))
 
 
+def test_half_a_character_does_no_harm(opened: Opened, project: Path) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "def smile():\n    return '\ud83d'\n")
+    indexed(window)
+    until(lambda: search(window, "smile"))
+    assert search(window, "smile \ud83d", path="\ud83d") == []
+    assert [it["path"] for it in search(window, "smile")] == ["app.py"]
+
+
 def test_snippets_of_other_files_come_with_a_completion_and_stay(
     opened: Opened, fake: FakeRuntime, project: Path
 ) -> None:
