@@ -62,6 +62,11 @@ class Neighbours:
         for uri in uris:
             self.opened(uri)
 
+    def forget(self) -> None:
+        """All of them: the index was turned off."""
+        for path in list(self._told):
+            self._forget(path)
+
     def written(self, uris: Iterable[str]) -> None:
         """Files were written, moved or deleted: what was told of them is old."""
         for path in filter(None, map(file_uris.to_path, uris)):

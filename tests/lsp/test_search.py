@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from editor import INLINE, Editor
 from fake_runtime import FakeRuntime, counted_letters
 from wire import ROOT, TIMEOUT_S, Json, WireError
 
-from model_runtime.protocol import Failure, Priority, Reason
+from model_runtime.protocol import Embed, Embedding, Failure, Priority, Reason
 
 OPTIONS = {"completion": {"pause": "off"}}
 WHOLE = {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 9, "character": 0}}}
@@ -214,6 +215,32 @@ def test_snippets_of_other_files_come_with_a_completion_and_stay(
     assert fake.requests[-1].snippets == chosen
 
 
+def test_an_index_that_is_turned_off_is_not_used(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    uri = (project / "app.py").as_uri()
+    window.open(uri, "header = Reader().read_header(stream)\n", language="python")
+    indexed(window)
+    until(lambda: "reader.py" in remembered(fake, project))
+
+    versions = itertools.count(2)
+    here = {"line": 1, "character": 0}
+
+    def ask() -> int:
+        """How many snippets come with a completion of one letter more."""
+        version = next(versions)
+        window.change(uri, version, {"range": {"start": here, "end": here}, "text": "z"})
+        place = {"textDocument": {"uri": uri}, "position": here | {"character": version - 1}}
+        window.call("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 2}})
+        return len(fake.requests[-1].snippets)
+
+    until(ask)
+    window.configure({**OPTIONS, "index": {"enabled": False}})
+    assert ask() == 0
+    until(lambda: remembered(fake, project) == {"app.py"})
+
+
 def test_the_index_ends_with_the_server(opened: Opened) -> None:
     window = opened()
     indexed(window)
@@ -369,6 +396,25 @@ def test_another_model_is_never_mixed_in(opened: Opened, fake: FakeRuntime) -> N
     until(lambda: "note" not in told(window, "headers"))
     again = [text for one in fake.embeds[known:] for text in one.texts]
     assert sum("read_header" in text for text in again) == 1
+
+
+@pytest.mark.usefixtures("embedding")
+def test_a_model_that_becomes_another_meanwhile_begins_anew(
+    opened: Opened, fake: FakeRuntime
+) -> None:
+    """It tells itself as the old one once more, to the question that has no text."""
+
+    def embedding(request: Embed) -> Embedding:
+        made = counted_letters(request)
+        return dataclasses.replace(made, model="old") if not request.texts else made
+
+    fake.embedding = embedding
+    window = opened()
+    indexed(window)
+    until(lambda: any(one.texts for one in fake.embeds))
+    time.sleep(0.5)
+    # Once at each change of the index's state at most, and not over and over.
+    assert sum("read_header" in text for one in fake.embeds for text in one.texts) < 5
 
 
 @pytest.mark.usefixtures("embedding")
