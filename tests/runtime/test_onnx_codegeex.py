@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from model_runtime import weights
 from model_runtime.errors import BadPromptError, WeightsError
 from model_runtime.kv_cache import KVCache
-from model_runtime.models import onnx_trial
+from model_runtime.models import onnx_graph, onnx_trial
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.models.onnx_codegeex import LONGEST_KEPT, OnnxCodeGeeX
 from model_runtime.models.onnx_trial import random_int8_network
@@ -143,6 +144,20 @@ def test_a_cache_that_is_gone_is_not_kept(networks: tuple[CodeGeeX, OnnxCodeGeeX
     del store
     gc.collect()
     assert len(onnx._kept) == kept - 1
+
+
+def test_the_weights_are_there_once() -> None:
+    """onnxruntime has them outside of Python's memory."""
+    _, matrices, vectors = random_int8_network(CONFIG)
+    size = len(onnx_graph.build(CONFIG, matrices, vectors))
+    tracemalloc.start()
+    try:
+        network = OnnxCodeGeeX(CONFIG, matrices, vectors)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < size / 2
+    assert network(IDS, cache().rows([0]), 0).shape == (1, CONFIG.vocab_size)
 
 
 def test_a_folder_in_int8_is_served_by_it_and_one_in_int4_is_not(tmp_path: Path) -> None:
