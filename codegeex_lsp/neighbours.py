@@ -12,10 +12,12 @@ text. session.py feeds it.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
 
 from codegeex_lsp import file_uris
+from codegeex_lsp.index.ignoring import IGNORE_FILES
 from codegeex_lsp.index_client import NoIndexError
 from model_runtime.protocol import Forget, Remember
 
@@ -68,14 +70,17 @@ class Neighbours:
             self.opened(uri)
 
     def forget(self) -> None:
-        """All of them: the index was turned off."""
+        """All of them; documents that are opened from now on bring theirs again."""
         for path in list(self._told):
             self._forget(path)
 
     def written(self, uris: Iterable[str]) -> None:
-        """Files were written, moved or deleted: what was told of them is old."""
+        """Files were written, moved or deleted: what was told of them is old. After an ignore
+        file none may be known any more that it leaves out."""
         for path in filter(None, map(file_uris.to_path, uris)):
-            if path in self._told:
+            if os.path.basename(path) in IGNORE_FILES:
+                self.forget()
+            elif path in self._told:
                 self._forget(path)
 
     async def _look_around(self) -> None:

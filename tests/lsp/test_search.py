@@ -458,6 +458,18 @@ def test_files_near_an_open_document_are_remembered(
     until(lambda: remembered(fake, project) == expected - {"writer.py"})
 
 
+def test_neighbours_that_may_be_ignored_now_are_forgotten(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "import this", language="python")
+    until(lambda: remembered(fake, project) == {"app.py", "reader.py"})
+    (project / ".codegeexignore").write_text("reader.py\n")
+    change = {"uri": (project / ".codegeexignore").as_uri(), "type": 1}
+    window.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+    until(lambda: remembered(fake, project) == {"app.py"})
+
+
 def test_a_neighbour_that_is_opened_counts_with_the_editors_text(
     opened: Opened, fake: FakeRuntime, project: Path
 ) -> None:
