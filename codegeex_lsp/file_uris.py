@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+# VS Code writes file:///c%3A/folder, where Windows' url2pathname finds no drive.
+_DRIVE = re.compile("^/([A-Za-z])%3A", re.IGNORECASE)
+
 
 def to_path(uri: str) -> str | None:
     """The absolute path that a file URI names; None for any other URI."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # such as "a://[b"
+        return None
     if parts.scheme != "file" or not parts.path:
         return None
     host = f"//{parts.netloc}" if parts.netloc not in ("", "localhost") else ""
-    return url2pathname(host + parts.path)
+    return url2pathname(host + _DRIVE.sub(r"/\1:", parts.path))
 
 
 def of_path(path: str) -> str:

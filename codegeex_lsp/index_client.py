@@ -22,9 +22,8 @@ from typing import Any
 from codegeex_lsp.index.places import Place
 
 COMMAND = (sys.executable, "-P", "-m", "codegeex_lsp.index")
-# One answer is a line; a hundred places of sixty lines fit many times.
-LONGEST_ANSWER = 32 * 1024 * 1024
 LEAVING_S = 2.0
+STOPPED = "The index of the workspace was stopped; restart the editor to have it again."
 
 
 class IndexPhase(StrEnum):
@@ -80,16 +79,17 @@ class IndexClient:
     # --- its life -------------------------------------------------------------------------------
 
     def start(self, roots: Sequence[str], bounds: Mapping[str, int]) -> None:
-        """Once; never waits."""
+        """Once, and not again when it was closed; never waits."""
         if self._life is None:
-            self._send(do="begin", roots=list(roots), bounds=dict(bounds))
             self._life = asyncio.create_task(self._live())
             self._become(IndexState(IndexPhase.INDEXING))
+            self._send(do="begin", roots=list(roots), bounds=dict(bounds))
 
     async def close(self) -> None:
         """End the process; it leaves when its input does, at the latest after LEAVING_S."""
         if self._life is None:
             return
+        self._become(IndexState(message=STOPPED))
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             with contextlib.suppress(TimeoutError):
@@ -97,8 +97,6 @@ class IndexClient:
                     await self._process.wait()
         self._life.cancel()
         await asyncio.wait([self._life])
-        self._life = None
-        self._become(IndexState())
 
     async def _live(self) -> None:
         try:
@@ -116,7 +114,9 @@ class IndexClient:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            limit=LONGEST_ANSWER,
+            # An answer is a line, however long. At a limit the pipe would no longer be read, and
+            # the process's end never be seen.
+            limit=sys.maxsize,
             # Not the editor's folder, which may be the workspace: nothing in it is to be run.
             cwd=Path(sys.prefix),
         )
@@ -136,14 +136,19 @@ class IndexClient:
 
     def _take(self, message: dict[str, Any]) -> None:
         if "phase" in message:
-            self._become(IndexState(**{**message, "phase": IndexPhase(message["phase"])}))
+            if self._lives:
+                self._become(IndexState(**{**message, "phase": IndexPhase(message["phase"])}))
             return
         future = self._pending.get(message["id"])
         if future is not None and not future.done():
             future.set_result(message)
 
+    @property
+    def _lives(self) -> bool:
+        return self.state.phase in (IndexPhase.INDEXING, IndexPhase.READY)
+
     def _lost(self, sentence: str) -> None:
-        if self.state.phase is not IndexPhase.FAILED:
+        if self._lives:
             self._become(IndexState(IndexPhase.FAILED, sentence))
 
     def _give_up(self) -> None:
@@ -217,7 +222,7 @@ class IndexClient:
         self._send(do="changed", paths=list(paths))
 
     async def _ask(self, **message: Any) -> dict[str, Any]:
-        if self.state.phase in (IndexPhase.OFF, IndexPhase.FAILED):
+        if not self._lives:
             raise NoIndexError(self.state.message or "There is no index of this workspace.")
         number = next(self._ids)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -233,12 +238,13 @@ class IndexClient:
 
     def _send(self, **message: Any) -> None:
         """Dropped when there is no index, or none any more."""
-        line = json.dumps(message).encode() + b"\n"
+        if not self._lives:
+            return
+        # Half a surrogate pair, as while an emoji is typed, is no text that can be stored.
+        line = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(line)
-        elif self.state.phase is not IndexPhase.FAILED and (
-            self._life is not None or message["do"] == "begin"
-        ):
+        else:
             self._unsent.append(line)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 
 from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.index_client import NO_VECTOR, IndexClient, NoIndexError, Vector
@@ -31,11 +32,15 @@ NOT_YET = "Not all places have a vector yet; those were found by words alone."
 
 
 class IndexVectors:
-    """Does nothing where the user's settings name no embedding model."""
+    """Does nothing where the user's settings name no embedding model, nor while it isn't `allowed`:
+    the index may be turned off."""
 
-    def __init__(self, runtime: RuntimeClient, index: IndexClient) -> None:
+    def __init__(
+        self, runtime: RuntimeClient, index: IndexClient, allowed: Callable[[], bool]
+    ) -> None:
         self._runtime = runtime
         self._index = index
+        self._allowed = allowed
         self._complete = False
         self._wake = asyncio.Event()
         self._typed = 0.0
@@ -87,7 +92,7 @@ class IndexVectors:
 
     async def _catch_up(self) -> None:
         """Until all places have a vector. A runtime is not started for it."""
-        if self._runtime.state.phase is not Phase.READY:
+        if self._runtime.state.phase is not Phase.READY or not self._allowed():
             return
         # Without a text the answer tells which model it is: the places' may be another's.
         model = (await self._runtime.embed(())).model
@@ -95,8 +100,12 @@ class IndexVectors:
             self._complete = False
             await self._quiet()
             begin = time.monotonic()
+            if not self._allowed():
+                return
             made = await self._runtime.embed([text for _, text in texts])
-            self._index.embedded(made.model, [key for key, _ in texts], made.vectors)
+            if made.model != model:
+                return  # the model's files are others now; the next time is theirs
+            self._index.embedded(model, [key for key, _ in texts], made.vectors)
             await asyncio.sleep(time.monotonic() - begin)
         self._complete = True
 

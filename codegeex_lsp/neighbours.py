@@ -12,16 +12,20 @@ text. session.py feeds it.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
 
 from codegeex_lsp import file_uris
+from codegeex_lsp.index.ignoring import IGNORE_FILES
 from codegeex_lsp.index_client import NoIndexError
 from model_runtime.protocol import Forget, Remember
 
 # For each document that is opened, and of a window; the memory holds more than that.
 NEAREST = 8
 MOST = 48
+# More documents' would give way at once; the index takes 0.2 s to answer among 20,000 files.
+MOST_WAITING = MOST // NEAREST
 
 # The document's path and how many: paths and texts, the nearest last.
 Ask = Callable[[str, int], Coroutine[None, None, list[tuple[str, str]]]]
@@ -40,7 +44,8 @@ class Neighbours:
         self._send = send
         self._open_uris = open_uris
         self._told: OrderedDict[str, None] = OrderedDict()  # paths: editors spell URIs in many ways
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._waiting: OrderedDict[str, None] = OrderedDict()  # documents to look around, by path
+        self._looking: asyncio.Task[None] | None = None
 
     def opened(self, uri: str) -> None:
         """A document was opened; never waits."""
@@ -51,10 +56,12 @@ class Neighbours:
             del self._told[path]
             if (other := file_uris.of_path(path)) != uri:
                 self._send(Forget(other))
-        if path not in self._asking:
-            work = asyncio.create_task(self._look_around(path))
-            self._asking[path] = work
-            work.add_done_callback(lambda _: self._asking.pop(path, None))
+        self._waiting[path] = None
+        self._waiting.move_to_end(path)
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popitem(last=False)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_around())
 
     def again(self, uris: Iterable[str]) -> None:
         """The runtime is a new one and knows nothing; these documents are open."""
@@ -62,17 +69,30 @@ class Neighbours:
         for uri in uris:
             self.opened(uri)
 
+    def forget(self) -> None:
+        """All of them; documents that are opened from now on bring theirs again."""
+        for path in list(self._told):
+            self._forget(path)
+
     def written(self, uris: Iterable[str]) -> None:
-        """Files were written, moved or deleted: what was told of them is old."""
+        """Files were written, moved or deleted: what was told of them is old. After an ignore
+        file none may be known any more that it leaves out."""
         for path in filter(None, map(file_uris.to_path, uris)):
-            if path in self._told:
+            if os.path.basename(path) in IGNORE_FILES:
+                self.forget()
+            elif path in self._told:
                 self._forget(path)
 
-    async def _look_around(self, path: str) -> None:
-        try:
-            found = await self._ask(path, NEAREST)
-        except NoIndexError:
-            return
+    async def _look_around(self) -> None:
+        """One document after the other, as long as any are waiting."""
+        while self._waiting:
+            path, _ = self._waiting.popitem(last=False)
+            try:
+                self._tell(await self._ask(path, NEAREST))
+            except NoIndexError:
+                self._waiting.clear()
+
+    def _tell(self, found: list[tuple[str, str]]) -> None:
         opened = {file_uris.to_path(uri) for uri in self._open_uris()}
         for near, text in found:
             if near in self._told:

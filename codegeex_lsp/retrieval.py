@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from codegeex_lsp import file_uris
-from codegeex_lsp.documents import Snapshot
+from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index_client import NO_VECTOR, IndexClient, IndexState, NoIndexError
 from codegeex_lsp.index_vectors import NOT_YET, IndexVectors
@@ -18,7 +18,7 @@ from codegeex_lsp.remembering import Remembering
 from codegeex_lsp.runtime_client import RuntimeClient
 from codegeex_lsp.settings import IndexSettings, Settings
 from codegeex_lsp.snippets import Snippets
-from model_runtime.protocol import Forget, Remember
+from model_runtime.protocol import Forget, Remember, Snippet
 
 NO_FOLDER = "No folder is open, so there is nothing to search; open the project's folder."
 OFF = 'The index of the workspace is turned off; set "codegeex.index.enabled" to true.'
@@ -37,7 +37,7 @@ class Retrieval:
         self._settings = settings
         self._on_state = on_state
         self._index = IndexClient(self._became)
-        self.vectors = IndexVectors(runtime, self._index)
+        self.vectors = IndexVectors(runtime, self._index, lambda: self.can_start)
         self._texts = Remembering(self._tell, lambda _: True, forgotten_after_s=0.0)
         self.snippets = Snippets(self._alike, self.shown)
 
@@ -47,6 +47,7 @@ class Retrieval:
 
     @property
     def can_start(self) -> bool:
+        """Also whether one that runs may be used: it may have been turned off since."""
         settings = self._settings()
         return bool(self.roots) and settings.enabled and settings.index.enabled
 
@@ -80,14 +81,17 @@ class Retrieval:
         With an embedding model the question's meaning counts, too, or a sentence says why it
         doesn't. Raises NoIndexError with a sentence.
         """
-        if not self.can_start:
-            raise NoIndexError(OFF if self.roots else NO_FOLDER)
+        self._check()
         self.start()
         vector, note = NO_VECTOR, ""
         if self.vectors.wanted:
             vector, note = await self.vectors.of_question(question)
         places, helped = await self._index.search(question, limit, self._whole(under), vector)
         return places, note or ("" if helped or not self.vectors.wanted else NOT_YET)
+
+    def near(self, snapshot: Snapshot, position: Position) -> tuple[Snippet, ...]:
+        """The snippets for a completion that are known now."""
+        return self.snippets.near(snapshot, position) if self.can_start else ()
 
     def _whole(self, path: str) -> str:
         path = file_uris.to_path(path) or path
@@ -116,13 +120,18 @@ class Retrieval:
         self.vectors.look()
 
     async def _alike(self, text: str, uri: str, limit: int) -> list[Place]:
+        self._check()
         return await self._index.alike(text, file_uris.to_path(uri) or "", limit)
 
     async def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
         """As IndexClient.neighbours."""
+        self._check()
+        return await self._index.neighbours(path, limit)
+
+    def _check(self) -> None:
+        """Raises NoIndexError."""
         if not self.can_start:
             raise NoIndexError(OFF if self.roots else NO_FOLDER)
-        return await self._index.neighbours(path, limit)
 
     def _tell(self, message: Remember | Forget) -> None:
         path = file_uris.to_path(message.document)

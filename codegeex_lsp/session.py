@@ -52,7 +52,7 @@ class Session:
             self.runtime,
             lambda: self.settings,
             server.documents.is_current,
-            snippets=self.retrieval.snippets.near,
+            snippets=self.retrieval.near,
             names=self.retrieval.names,
         )
         self.remembering = Remembering(self.runtime.remember, self._may_remember)
@@ -202,6 +202,16 @@ class Session:
         self.remembering.changed(event.snapshot)
         if event.kind is DocumentEventKind.OPENED and self._may_remember(event.snapshot):
             self.neighbours.opened(event.snapshot.uri)
+
+    def change(self, settings: Settings) -> None:
+        """New settings hold from now on, also for what is remembered already."""
+        if settings == self.settings:
+            return
+        self.settings = settings
+        for snapshot in self.server.documents:
+            self.remembering.changed(snapshot)
+        if not self.retrieval.can_start:
+            self.neighbours.forget()
 
     def _remembered(self) -> list[str]:
         """The open documents that are learned from."""

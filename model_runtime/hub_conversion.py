@@ -29,6 +29,12 @@ def converted(plan: Plan, fetched: Path, messages: TextIO) -> Path:
     """The folder of safetensors, made unless it is there. Raises RuntimeFailure."""
     target = hub_cache.converted_folder(plan.model) / plan.commit
     if hub_cache.lacking(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HubError(
+                f"{target.parent} can't be written: {error.strerror}; set CODEGEEX_CACHE_DIR to "
+                "another folder."
+            ) from error
         hub_pickle.convert(fetched, target, messages)
     return target

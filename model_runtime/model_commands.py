@@ -195,6 +195,8 @@ def _pull(options: argparse.Namespace) -> int:
 
     plan = hub_download.plan(model, options.revision)
     if plan.pickles:
+        if not hub_cache.lacking(made := hub_cache.converted_folder(model) / plan.commit):
+            return _arrived(model, made, options.json)
         from model_runtime import hub_conversion  # imports torch
 
         hub_conversion.check(model)

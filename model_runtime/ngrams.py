@@ -1,9 +1,9 @@
 """Where in a body of text the last tokens stand again: documents as ids, sorted by id.
 
 A place is a position in the text behind the last token of the question; every place is looked at
-for how far back it goes on matching. The index never changes: adding or taking
-out a document makes a new one, so that one thread may read while another writes. It knows ids and
-names of documents, no text and no model. memory.py keeps such indexes.
+for how far back it goes on matching. The index never changes: adding or taking out a document makes
+a new one, so that one thread may read while another writes. It knows ids and names of documents, no
+text and no model. memory.py keeps such indexes.
 
 Measured 2026-11-21 (2 cores) on 300,000 tokens of Python: 12 bytes a token.
 """
@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 Ids = npt.NDArray[np.int32]
-Keys = npt.NDArray[np.uint32]
 
 # Longer matches don't make a better choice among places.
 MAX_MATCH = 32
@@ -49,7 +48,7 @@ class Index:
     """`tokens` are all documents one after another, with breaks before and between them."""
 
     def __init__(
-        self, tokens: Ids, keys: Keys, positions: Ids, spans: Mapping[str, tuple[int, int]]
+        self, tokens: Ids, keys: Ids, positions: Ids, spans: Mapping[str, tuple[int, int]]
     ) -> None:
         self.tokens = tokens
         self._keys = keys
@@ -58,7 +57,7 @@ class Index:
 
     @classmethod
     def empty(cls) -> Index:
-        return cls(_PADDING, np.zeros(0, np.uint32), np.zeros(0, np.int32), {})
+        return cls(_PADDING, np.zeros(0, np.int32), np.zeros(0, np.int32), {})
 
     @classmethod
     def of(cls, documents: Mapping[str, Sequence[int]]) -> Index:
@@ -85,7 +84,7 @@ class Index:
         added = np.concatenate((np.asarray(ids, np.int32), _PADDING))
         positions = np.arange(begin + MIN_MATCH, begin + len(ids), dtype=np.int32)
         tokens = np.concatenate((rest.tokens, added))
-        keys = tokens[positions - 1].astype(np.uint32)
+        keys = tokens[positions - 1]
         order = np.argsort(keys, kind="stable")
         keys, positions = keys[order], positions[order]
         at = np.searchsorted(rest._keys, keys, side="right")
@@ -118,7 +117,7 @@ class Index:
         last = np.asarray(context[: -MAX_MATCH - 1 : -1], np.int32)
         if len(last) < MIN_MATCH or not len(self._keys):
             return _NONE
-        key = np.uint32(last[0])
+        key = last[0]
         begin = np.searchsorted(self._keys, key, side="left")
         end = np.searchsorted(self._keys, key, side="right")
         positions = self._positions[begin:end]

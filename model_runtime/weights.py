@@ -142,13 +142,6 @@ def load(name: str, device: torch.device, dtype: torch.dtype, quantize: str = ""
     )
 
 
-def load_network(folder: Path, device: torch.device, dtype: torch.dtype) -> CodeGeeX:
-    """The network alone; raises WeightsError as load() does."""
-    description = read_description(folder)
-    verify(folder, description)
-    return assemble(Shards(folder, description.weights), description.config, device, dtype)
-
-
 def verify(folder: Path, description: Description) -> None:
     """Compare every file with its size and checksum. Raises WeightsError at the first damage."""
     verification.verify(folder, description.files)

@@ -49,7 +49,8 @@ def apply(session: Session, raw: Any) -> None:
     """
     if raw is None:
         return
-    session.settings, complaints = from_client(raw, session.initial_settings)
+    settings, complaints = from_client(raw, session.initial_settings)
+    session.change(settings)
     session.complaints.extend(complaints)
 
 

@@ -6,9 +6,8 @@ from lsprotocol import types
 
 from codegeex_lsp import languages
 from codegeex_lsp.errors import ClientRefusedError
+from codegeex_lsp.index.ignoring import IGNORE_FILES
 from codegeex_lsp.session import Session
-
-IGNORE_FILES = ".gitignore,.codegeexignore"
 
 
 def handle(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
@@ -27,7 +26,7 @@ async def watch(session: Session) -> None:
     options = types.DidChangeWatchedFilesRegistrationOptions(
         [
             types.FileSystemWatcher(f"**/*.{{{','.join(endings)}}}", written),
-            types.FileSystemWatcher(f"**/{{{IGNORE_FILES}}}", written),
+            types.FileSystemWatcher(f"**/{{{','.join(IGNORE_FILES)}}}", written),
             types.FileSystemWatcher("**/*", types.WatchKind.Delete),
         ]
     )

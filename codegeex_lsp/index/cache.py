@@ -47,13 +47,21 @@ def claim(directory: Path, roots: Sequence[str]) -> tuple[Path, BaseFileLock]:
 def tidy(directory: Path, now: float | None = None) -> None:
     """Delete the databases that are old or too many and that no window uses."""
     now = time.time() if now is None else now
-    newest = sorted(directory.glob("*.db"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for place, path in enumerate(newest):
-        old = now - path.stat().st_mtime > DAYS_KEPT * 86400
+    used = {path: _used_at(path) for path in directory.glob("*.db")}
+    for place, path in enumerate(sorted(used, key=used.__getitem__, reverse=True)):
+        old = now - used[path] > DAYS_KEPT * 86400
         if (old or place >= MOST_KEPT) and (lock := _locked(path)) is not None:
             store.remove(path)
             lock.release()
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _used_at(path: Path) -> float:
+    """0 when another window has just deleted it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _locked(path: Path) -> BaseFileLock | None:

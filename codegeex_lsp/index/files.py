@@ -110,10 +110,14 @@ class Walk:
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
+                listed = sorted(entries, key=lambda entry: entry.name)
         except OSError:
             self.left_out[LeftOut.UNREADABLE] += 1
             return []
+        named = [entry for entry in listed if _is_text(entry.name)]
+        if strange := len(listed) - len(named):
+            self.left_out[LeftOut.UNREADABLE] += strange
+        return named
 
     def _found(self, entry: os.DirEntry[str], ignores: Ignores) -> Found | None:
         if languages.of("", entry.name) is None:
@@ -159,6 +163,11 @@ def belongs(path: str, roots: Sequence[str], bounds: Bounds) -> Found | None:
             return None
         folder = entry.path
     return None
+
+
+def _is_text(name: str) -> bool:
+    """On Linux a name may be any bytes; what isn't UTF-8 can neither be stored nor shown."""
+    return name.isascii() or name.encode("utf-8", "replace").decode() == name
 
 
 def looks_secret(name: str) -> bool:

@@ -159,4 +159,7 @@ def _session(model: bytes, config: CodeGeeXConfig) -> onnxruntime.InferenceSessi
     options.intra_op_num_threads = torch.get_num_threads() if enough else 1
     # Threads that wait in a loop would keep the editor's core busy between two keystrokes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # It keeps the whole model, to begin anew with another provider; there is no other.
+    session._model_bytes = b""
+    return session

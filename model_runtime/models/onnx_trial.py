@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from model_runtime import fit
 from model_runtime.kv_cache import Rows
 from model_runtime.logs import LOG
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
@@ -36,8 +37,13 @@ SLOWEST = 1.0
 
 
 def serves(config: CodeGeeXConfig) -> bool:
-    """Whether a network of this size in INT8 is run by onnxruntime on a CPU."""
-    return config.linear_parameters + config.other_parameters <= LARGEST and not why_not()
+    """Whether a network of this size in INT8 is run by onnxruntime on a CPU.
+
+    Its attention reads and writes float32; a large KV cache is kept in less.
+    """
+    small = config.linear_parameters + config.other_parameters <= LARGEST
+    kept = fit.kv_dtype(config, torch.float32, torch.device("cpu"))
+    return small and kept == torch.float32 and not why_not()
 
 
 @functools.cache

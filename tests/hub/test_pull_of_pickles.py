@@ -87,6 +87,21 @@ def test_a_second_pull_fetches_nothing(folder: Path, hub: LocalHub) -> None:
     assert hub.fetched(PICKLE) == [0]
 
 
+def test_nor_does_a_second_pull_of_a_revision(folder: Path, hub: LocalHub, cache: Path) -> None:
+    for _ in range(2):
+        done = models("pull", MODEL, "--yes", "--revision", COMMIT)
+        assert f"{MODEL} is in {cache / COMMIT}\n" in done.stdout
+    assert hub.fetched(PICKLE) == [0]
+
+
+def test_a_cache_that_cannot_be_written(
+    user: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (user / "file").write_text("")
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(user / "file"))
+    refused(models("pull", MODEL, "--yes"), "can't be written", "CODEGEEX_CACHE_DIR")
+
+
 def test_removing_it_removes_all_of_it(user: Path, folder: Path, cache: Path) -> None:
     models("pull", MODEL, "--yes")
     assert models("remove", MODEL, "--yes").returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -121,6 +122,17 @@ def test_a_folder_that_goes_away_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "d").rmdir()
     assert list(found) == []
     assert walk.left_out == Counter({LeftOut.UNREADABLE: 1})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes on Linux alone")
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path)
+    os.mkdir(folder + b"/b\xe9")
+    for name in (b"/caf\xe9.py", b"/b\xe9/b.py", "/ü.py".encode()):
+        Path(os.fsdecode(folder + name)).write_text("print()\n")
+    walk = Walk([str(tmp_path)], Bounds())
+    assert [found.path for found in walk] == [str(tmp_path / "ü.py")]
+    assert walk.left_out == {LeftOut.UNREADABLE: 2}
 
 
 def test_bounds_hold_and_are_told(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from codegeex_lsp.index import cache
 
 
@@ -32,6 +34,16 @@ def test_old_databases_go_unless_a_window_uses_them(tmp_path: Path) -> None:
     cache.tidy(tmp_path)
     lock.release()
     assert (used.exists(), old.exists(), new.exists()) == (True, False, True)
+
+
+def test_one_that_another_window_deletes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock = cache.claim(tmp_path, ["/here"])
+    lock.release()
+    monkeypatch.setattr(Path, "glob", lambda *_: [path, tmp_path / "gone.db"])
+    cache.tidy(tmp_path)
+    assert path.exists()
 
 
 def test_only_so_many_are_kept(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ def test_a_disabled_language_is_not_sent(fake: FakeRuntime, editors: Editors) ->
     shown = window.file("let first = 1\n", "rust")
     fake.wait(lambda it: shown.uri in it.remembered)
     assert hidden.uri not in texts(fake)
+    window.configure({"completion": {"disabledLanguages": ["rust"]}})
+    fake.wait(lambda it: hidden.uri in it.remembered and shown.uri not in it.remembered)
 
 
 def test_a_new_runtime_is_told_of_everything_again(fake: FakeRuntime, editor: Editor) -> None:

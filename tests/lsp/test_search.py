@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from editor import INLINE, Editor
 from fake_runtime import FakeRuntime, counted_letters
 from wire import ROOT, TIMEOUT_S, Json, WireError
 
-from model_runtime.protocol import Failure, Priority, Reason
+from model_runtime.protocol import Embed, Embedding, Failure, Priority, Reason
 
 OPTIONS = {"completion": {"pause": "off"}}
 WHOLE = {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 9, "character": 0}}}
@@ -167,6 +168,15 @@ def test_an_open_document_is_found_as_it_is_in_the_editor(opened: Opened, projec
     until(lambda: not search(window, "unsaved_thing"))
 
 
+def test_half_a_character_does_no_harm(opened: Opened, project: Path) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "def smile():\n    return '\ud83d'\n")
+    indexed(window)
+    until(lambda: search(window, "smile"))
+    assert search(window, "smile \ud83d", path="\ud83d") == []
+    assert [it["path"] for it in search(window, "smile")] == ["app.py"]
+
+
 def test_snippets_of_other_files_come_with_a_completion_and_stay(
     opened: Opened, fake: FakeRuntime, project: Path
 ) -> None:
@@ -203,6 +213,32 @@ def test_snippets_of_other_files_come_with_a_completion_and_stay(
         ask(version - 1)
         version += 1
     assert fake.requests[-1].snippets == chosen
+
+
+def test_an_index_that_is_turned_off_is_not_used(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    uri = (project / "app.py").as_uri()
+    window.open(uri, "header = Reader().read_header(stream)\n", language="python")
+    indexed(window)
+    until(lambda: "reader.py" in remembered(fake, project))
+
+    versions = itertools.count(2)
+    here = {"line": 1, "character": 0}
+
+    def ask() -> int:
+        """How many snippets come with a completion of one letter more."""
+        version = next(versions)
+        window.change(uri, version, {"range": {"start": here, "end": here}, "text": "z"})
+        place = {"textDocument": {"uri": uri}, "position": here | {"character": version - 1}}
+        window.call("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 2}})
+        return len(fake.requests[-1].snippets)
+
+    until(ask)
+    window.configure({**OPTIONS, "index": {"enabled": False}})
+    assert ask() == 0
+    until(lambda: remembered(fake, project) == {"app.py"})
 
 
 def test_the_index_ends_with_the_server(opened: Opened) -> None:
@@ -363,6 +399,25 @@ def test_another_model_is_never_mixed_in(opened: Opened, fake: FakeRuntime) -> N
 
 
 @pytest.mark.usefixtures("embedding")
+def test_a_model_that_becomes_another_meanwhile_begins_anew(
+    opened: Opened, fake: FakeRuntime
+) -> None:
+    """It tells itself as the old one once more, to the question that has no text."""
+
+    def embedding(request: Embed) -> Embedding:
+        made = counted_letters(request)
+        return dataclasses.replace(made, model="old") if not request.texts else made
+
+    fake.embedding = embedding
+    window = opened()
+    indexed(window)
+    until(lambda: any(one.texts for one in fake.embeds))
+    time.sleep(0.5)
+    # Once at each change of the index's state at most, and not over and over.
+    assert sum("read_header" in text for one in fake.embeds for text in one.texts) < 5
+
+
+@pytest.mark.usefixtures("embedding")
 def test_words_alone_and_why(opened: Opened, fake: FakeRuntime) -> None:
     fake.embedding = lambda request: Failure(request.id, Reason.LOAD_FAILED, "It is no encoder.")
     window = opened()
@@ -401,6 +456,18 @@ def test_files_near_an_open_document_are_remembered(
     change = {"uri": (project / "lib" / "writer.py").as_uri(), "type": 3}
     window.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
     until(lambda: remembered(fake, project) == expected - {"writer.py"})
+
+
+def test_neighbours_that_may_be_ignored_now_are_forgotten(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "import this", language="python")
+    until(lambda: remembered(fake, project) == {"app.py", "reader.py"})
+    (project / ".codegeexignore").write_text("reader.py\n")
+    change = {"uri": (project / ".codegeexignore").as_uri(), "type": 1}
+    window.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+    until(lambda: remembered(fake, project) == {"app.py"})
 
 
 def test_a_neighbour_that_is_opened_counts_with_the_editors_text(

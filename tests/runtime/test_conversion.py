@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from networks import load_network
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -199,7 +200,7 @@ def test_every_published_format_gives_the_published_logits(
     assert stored.keys() == expected.keys()
     assert all(torch.equal(stored[name], expected[name]) for name in expected)
     vectors = load_file(goldens / "model/logits.safetensors")
-    network = weights.load_network(tmp_path / "made", torch.device("cpu"), torch.float32)
+    network = load_network(tmp_path / "made")
     for prompt in range(8):
         check_logits(network, vectors, f"prompt{prompt}", "logits")
 
@@ -221,7 +222,7 @@ def test_int8_is_the_published_one(goldens: Path, tmp_path: Path, format: str) -
         assert torch.equal(stored[f"transformer.{name}.weight"], vectors[f"{golden}.int8.q"])
         scale = stored[f"transformer.{name}.weight.scale"]
         assert torch.equal(scale, vectors[f"{golden}.int8.scale"])
-    network = weights.load_network(tmp_path / "made", torch.device("cpu"), torch.float32)
+    network = load_network(tmp_path / "made")
     for prompt in range(3):
         check_logits(network, vectors, f"prompt{prompt}", "logits_int8_fp32")
 
@@ -356,11 +357,11 @@ def test_shards(tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     stored = [load_file(made / file) for file in files]
     assert sum(map(len, stored)) == len(tensors) + 18
     assert all(sum(tensor.nbytes for tensor in shard.values()) <= 20_000 for shard in stored)
-    network = weights.load_network(made, torch.device("cpu"), torch.float32)
+    network = load_network(made)
     assert torch.equal(network.embedding.word_embeddings.weight, tensors[WORDS].float())
     (made / files[1]).unlink()
     with pytest.raises(WeightsError, match=f"lacks {files[1]}"):
-        weights.load_network(made, torch.device("cpu"), torch.float32)
+        load_network(made)
 
 
 def test_what_was_made_is_a_model(tmp_path: Path) -> None:
@@ -679,7 +680,7 @@ def run(made):
 
 def loads(folder):
     try:
-        network = weights.load_network(folder, torch.device("cpu"), torch.float32)
+        weights.load(str(folder), torch.device("cpu"), torch.float32)
     except WeightsError:
         return False
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
@@ -757,7 +758,7 @@ def test_killed_from_outside(tensors: Tensors, tmp_path: Path, files: int) -> No
         process.kill()
     assert f"{files} of " in lines[-1].decode()
     if made.exists():
-        weights.load_network(made, torch.device("cpu"), torch.float32)
+        load_network(made)
         shutil.rmtree(made)
     converted(source, made)
     assert {path.name for path in tmp_path.iterdir()} == {"made", "model.pt"}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from networks import load_network
 from safetensors.torch import load_file, save_file
 from tiny import config, network, write_folder
 from torch import Tensor
@@ -301,10 +302,10 @@ def test_large_models_stay_quantized_and_small_ones_do_not(
     layer: Any, quantize: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = quantized_folder(tmp_path / "model", quantize)
-    small = weights.load_network(folder, CPU, torch.float32)
+    small = load_network(folder)
     assert not any(isinstance(part, layer) for part in small.modules())
     monkeypatch.setattr(linear, "FEWEST_WORTH_QUANTIZED", 1)
-    large = weights.load_network(folder, CPU, torch.float32)
+    large = load_network(folder)
     assert sum(isinstance(part, layer) for part in large.modules()) == 18 + (layer is Int8Linear)
     assert not any(isinstance(part, torch.nn.Linear) for part in large.modules())
     ids = torch.arange(40, 60)

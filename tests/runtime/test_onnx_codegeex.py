@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from test_linear import int4, int8, quantized_folder
 from torch import Tensor
 
-from model_runtime import weights
+from model_runtime import fit, weights
 from model_runtime.errors import BadPromptError, WeightsError
 from model_runtime.kv_cache import KVCache
 from model_runtime.models import onnx_graph, onnx_trial
@@ -145,6 +146,20 @@ def test_a_cache_that_is_gone_is_not_kept(networks: tuple[CodeGeeX, OnnxCodeGeeX
     assert len(onnx._kept) == kept - 1
 
 
+def test_the_weights_are_there_once() -> None:
+    """onnxruntime has them outside of Python's memory."""
+    _, matrices, vectors = random_int8_network(CONFIG)
+    size = len(onnx_graph.build(CONFIG, matrices, vectors))
+    tracemalloc.start()
+    try:
+        network = OnnxCodeGeeX(CONFIG, matrices, vectors)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < size / 2
+    assert network(IDS, cache().rows([0]), 0).shape == (1, CONFIG.vocab_size)
+
+
 def test_a_folder_in_int8_is_served_by_it_and_one_in_int4_is_not(tmp_path: Path) -> None:
     served = {
         name: weights.load(
@@ -154,6 +169,14 @@ def test_a_folder_in_int8_is_served_by_it_and_one_in_int4_is_not(tmp_path: Path)
     }
     assert isinstance(served["int8"], OnnxCodeGeeX)
     assert isinstance(served["int4"], CodeGeeX)
+
+
+def test_with_a_cache_in_bfloat16_torch_serves_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "LARGE_CACHE_BYTES", 1)
+    folder = str(quantized_folder(tmp_path / "model", int8))
+    assert isinstance(weights.load(folder, CPU, torch.float32).network, CodeGeeX)
 
 
 def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import load_network
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -328,7 +329,7 @@ def run_export(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_export_of_the_starting_weights_loads(nano_seed: Path, tmp_path: Path) -> None:
     result = run_export(nano_seed, tmp_path / "model")
     assert (result.returncode, result.stderr) == (0, "")
-    network = weights.load_network(tmp_path / "model", torch.device("cpu"), torch.float32)
+    network = load_network(tmp_path / "model")
     exact = load_file(nano_seed / WEIGHTS_FILE)
     for name, tensor in network.state_dict().items():
         step = exact[name].float().abs().max() / 127

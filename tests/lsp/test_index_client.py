@@ -1,0 +1,62 @@
+"""The server's side of the index with the real process: how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from codegeex_lsp import index_client
+from codegeex_lsp.index_client import IndexClient, IndexPhase, IndexState, NoIndexError
+
+BOUNDS = {"files": 100, "file_bytes": 100_000, "bytes": 1_000_000}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "reader.py").write_text("def read(): ...\n")
+    return str(tmp_path / "project")
+
+
+async def test_a_closed_one_stays_closed_and_is_no_failure(root: str) -> None:
+    states: list[IndexState] = []
+    client = IndexClient(states.append)
+    client.start([root], BOUNDS)
+    async with asyncio.timeout(30):
+        while not (await client.search("read", 1))[0]:
+            await asyncio.sleep(0.01)
+    await client.close()
+    client.start([root], BOUNDS)
+    with pytest.raises(NoIndexError, match="was stopped"):
+        await client.search("read", 1)
+    assert states[-1].phase is IndexPhase.OFF
+    assert all(state.phase is not IndexPhase.FAILED for state in states)
+
+
+async def test_a_question_that_waits_when_it_is_closed_gets_a_sentence(root: str) -> None:
+    client = IndexClient(lambda _: None)
+    client.start([root], BOUNDS)
+    question = asyncio.create_task(client.search("read", 1))
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(NoIndexError, match="was stopped"):
+        await question
+
+
+async def test_an_answer_is_as_long_as_it_is(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = """
+import sys
+begin, question = sys.stdin.readline(), sys.stdin.readline()
+print('{"id": 1, "texts": [["a.py", "' + "x" * 40_000_000 + '"]]}', flush=True)
+"""
+    monkeypatch.setattr(index_client, "COMMAND", (sys.executable, "-c", answer))
+    client = IndexClient(lambda _: None)
+    client.start([root], BOUNDS)
+    async with asyncio.timeout(60):
+        [(path, text)] = await client.neighbours("b.py", 1)
+    assert (path, len(text)) == ("a.py", 40_000_000)
+    await client.close()
