@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 # VS Code writes file:///c%3A/folder, where Windows' url2pathname finds no drive.
 _DRIVE = re.compile("^/([A-Za-z])%3A", re.IGNORECASE)
@@ -20,8 +20,16 @@ def to_path(uri: str) -> str | None:
     if parts.scheme != "file" or not parts.path:
         return None
     host = f"//{parts.netloc}" if parts.netloc not in ("", "localhost") else ""
-    return url2pathname(host + _DRIVE.sub(r"/\1:", parts.path))
+    return _local(host + _DRIVE.sub(r"/\1:", parts.path))
 
 
 def of_path(path: str) -> str:
     return Path(path).as_uri()
+
+
+def _local(path: str) -> str:
+    if os.name == "nt":
+        from urllib.request import url2pathname  # brings http and email along: 12 ms
+
+        return url2pathname(path)
+    return unquote(path)

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
 
 from codegeex_lsp import file_uris
-from codegeex_lsp.index.ignoring import IGNORE_FILES
+from codegeex_lsp.index import IGNORE_FILES
 from codegeex_lsp.index_client import NoIndexError
 from model_runtime.protocol import Forget, Remember
 

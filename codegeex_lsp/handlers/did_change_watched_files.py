@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from codegeex_lsp import languages
 from codegeex_lsp.errors import ClientRefusedError
-from codegeex_lsp.index.ignoring import IGNORE_FILES
+from codegeex_lsp.index import IGNORE_FILES
 from codegeex_lsp.session import Session
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-IGNORE_FILES = (".gitignore", ".codegeexignore")
+from codegeex_lsp.index import IGNORE_FILES
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from codegeex_lsp import languages
-from codegeex_lsp.index import chunks, files, fusion, words
+from codegeex_lsp.index import IGNORE_FILES, chunks, files, fusion, words
 from codegeex_lsp.index.files import Bounds, Found, LeftOut, Walk
-from codegeex_lsp.index.ignoring import IGNORE_FILES
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.store import Store
 

@@ -21,7 +21,7 @@ def test_windows_drives_and_shares(uri: str, path: str, monkeypatch: pytest.Monk
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         nturl2path = pytest.importorskip("nturl2path")
-    monkeypatch.setattr(file_uris, "url2pathname", nturl2path.url2pathname)
+    monkeypatch.setattr(file_uris, "_local", nturl2path.url2pathname)
     assert file_uris.to_path(uri) == path
 
 
