@@ -70,7 +70,12 @@ class Neighbours:
             self.opened(uri)
 
     def forget(self) -> None:
-        """All of them; documents that are opened from now on bring theirs again."""
+        """All of them, and those that are being looked for; documents that are opened from now on
+        bring theirs again."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        self._waiting.clear()
         for path in list(self._told):
             self._forget(path)
 

@@ -210,8 +210,8 @@ class Session:
         self.settings = settings
         for snapshot in self.server.documents:
             self.remembering.changed(snapshot)
-        if not self.retrieval.can_start:
-            self.neighbours.forget()
+        self.neighbours.forget()
+        self.neighbours.again(self._remembered())
 
     def _remembered(self) -> list[str]:
         """The open documents that are learned from."""

@@ -489,3 +489,15 @@ def test_without_the_index_nothing_but_open_documents_is_remembered(
     window.open((project / "app.py").as_uri(), "import this", language="python")
     until(lambda: remembered(fake, project))
     assert remembered(fake, project) == {"app.py"}
+
+
+def test_neighbours_in_a_language_that_is_disabled_are_forgotten_until_it_is_enabled(
+    opened: Opened, fake: FakeRuntime, project: Path
+) -> None:
+    window = opened()
+    window.open((project / "app.py").as_uri(), "import this", language="python")
+    until(lambda: remembered(fake, project) == {"app.py", "reader.py"})
+    window.configure({"codegeex": {"completion": {"disabledLanguages": ["python"]}}})
+    until(lambda: not remembered(fake, project))
+    window.configure({"codegeex": {"completion": {"disabledLanguages": []}}})
+    until(lambda: remembered(fake, project) == {"app.py", "reader.py"})
