@@ -16,8 +16,8 @@ from torch import Tensor
 
 from model_runtime import fit
 from model_runtime.kv_cache import Rows
-from model_runtime.logs import LOG
 from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.models.kernels.trial import outcome
 from model_runtime.quantization import Int8Matrix, quantize_int8
 
 SMALL = CodeGeeXConfig(
@@ -49,21 +49,14 @@ def serves(config: CodeGeeXConfig) -> bool:
 @functools.cache
 def why_not() -> str:
     """Empty when it can be used, else what was wrong."""
-    reason = ""
-    try:
-        error, slowness = _compared()
-        if not error <= TOLERANCE:  # nor when it is no number
-            reason = f"its logits are off by {error:.0%}"
-        elif slowness > SLOWEST:
-            reason = f"a step takes {slowness:.1f} times as long as torch's"
-    except ImportError as missing:
-        reason = f"{missing.name} isn't installed"
-    # Whatever a new version raises: torch is still there.
-    except Exception as failure:
-        reason = f"it fails with {type(failure).__name__}"
-    if reason:
-        LOG.warning("onnxruntime isn't used: %s", reason)
-    return reason
+    return outcome("onnxruntime", _wrong)
+
+
+def _wrong() -> str:
+    error, slowness = _compared()
+    if not error <= TOLERANCE:  # nor when it is no number
+        return f"its logits are off by {error:.0%}"
+    return f"a step takes {slowness:.1f} times as long as torch's" if slowness > SLOWEST else ""
 
 
 @torch.inference_mode()

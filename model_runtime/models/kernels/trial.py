@@ -38,22 +38,31 @@ def why_not(
     all_rows = (_signs(torch.float32) * torch.linspace(0.5, 1, 128)).to(matrix.scale.device, dtype)
     bias = torch.linspace(-1, 1, 64).to(all_rows)
     weight = matrix.dequantized().float()
-    reason = ""
-    try:
-        kernel = make()
+
+    def wrong() -> str:
+        kernel, reason = make(), ""
         # A kernel may take another way for one row, for a few and for many.
         for x in (all_rows[:1], all_rows[:3], all_rows):
             expected = F.linear(x.float(), weight, bias.float())
             error = float((kernel(x, bias) - expected).norm() / expected.norm())
             if not error <= tolerance:  # nor when it is no number
                 reason = f"its products are off by {error:.2%}"
+        return reason
+
+    return outcome(f"the {name} kernel", wrong)
+
+
+def outcome(name: str, wrong: Callable[[], str]) -> str:
+    """What `wrong` says of the thing of that name, or how it failed; empty when it may be used."""
+    try:
+        reason = wrong()
     except ImportError as failure:
         reason = f"{failure.name} isn't installed"
-    # Whatever a compiler or a driver raises: without the kernel there is still a right way.
+    # Whatever a compiler, a driver or a new version raises: there is still a right way without.
     except Exception as failure:
         reason = f"it fails with {type(failure).__name__}"
     if reason:
-        LOG.warning("the %s kernel isn't used: %s", name, reason)
+        LOG.warning("%s isn't used: %s", name, reason)
     return reason
 
 
