@@ -20,7 +20,7 @@ Ids = npt.NDArray[np.int32]
 
 # Longer matches don't make a better choice among places.
 MAX_MATCH = 32
-# The key is one token: pairs would not find what was said once behind another word.
+# Shorter ones are not looked for; so many tokens make a key.
 MIN_MATCH = 1
 # Of the places of a very common token the last so many are looked at.
 MAX_PLACES = 65536

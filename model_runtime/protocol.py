@@ -35,7 +35,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 HELLO_DEADLINE_S = 2.0
 MAX_REMEMBERED_CHARS = 400_000
