@@ -34,6 +34,8 @@ class Rows:
 
     `sources`, int64 [R] on their device, is an encoder-decoder's: how many positions of each row
     hold what its decoder reads of the encoder. Other networks leave it alone.
+
+    Equal to itself alone: a network may keep what it made for these rows as long as they live.
     """
 
     keys: tuple[Tensor, ...]
