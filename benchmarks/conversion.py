@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.table import row, title
-from model_runtime.assembly import blank_network
 from model_runtime.conversion.layout import SCHEMES
-from model_runtime.models.codegeex import CodeGeeXConfig
+from model_runtime.folders.assembly import blank_network
+from model_runtime.networks.codegeex import CodeGeeXConfig
 
 # The kernel's high-water mark of this process alone; what wait4 tells includes the parent's.
 CHILD = """

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_runtime.counters import Spent, Work
-from model_runtime.loading import load_engine
-from model_runtime.protocol import Candidate, Failure, Generate, Result
-from model_runtime.scheduler import Scheduler
+from model_runtime.engine.counters import Spent, Work
+from model_runtime.engine.loading import load_engine
+from model_runtime.engine.scheduler import Scheduler
+from model_runtime.wire.protocol import Candidate, Failure, Generate, Result
 
 CLIENT = 1
 SUFFIXES = {

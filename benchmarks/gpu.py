@@ -22,11 +22,14 @@ from benchmarks.table import row, title
 from model_runtime.bench import command
 from model_runtime.bench.random_model import random_matrix
 from model_runtime.bench.speed import Machine, Speed, typical
-from model_runtime.device import Device, choose
+from model_runtime.device.choice import choose
+from model_runtime.device.kinds import Device
 from model_runtime.errors import RuntimeFailure
-from model_runtime.models.graphs import CudaCapture
-from model_runtime.models.kernels import Dequantizing, Kernel, cuda
-from model_runtime.quantization import Int4Matrix, Int8Matrix, Precision, QuantizedMatrix
+from model_runtime.networks.graphs import CudaCapture
+from model_runtime.networks.kernels import cuda
+from model_runtime.networks.kernels.dequantizing import Dequantizing
+from model_runtime.networks.kernels.trial import Kernel
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix, Precision, QuantizedMatrix
 
 MODEL = "random:codegeex-13b"
 # Weight rows and columns of the 13B: attention, and the MLP's two.

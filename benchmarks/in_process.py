@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.cursors import Cursor, read
-from codegeex_lsp.completer import Completer
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.runtime_client import Unanswered
-from codegeex_lsp.settings import CompletionSettings, Pause, Settings
-from model_runtime.counters import Work
-from model_runtime.loading import announce, load_engine
-from model_runtime.mailbox import Letter
-from model_runtime.protocol import (
+from codegeex_lsp.completion.completer import Completer
+from codegeex_lsp.config.settings import CompletionSettings, Pause, Settings
+from codegeex_lsp.runtime.client import Unanswered
+from codegeex_lsp.text.documents import Position, Snapshot
+from model_runtime.engine.counters import Work
+from model_runtime.engine.loading import load_engine
+from model_runtime.engine.scheduler import Scheduler
+from model_runtime.folders.announcing import announce
+from model_runtime.recall.mailbox import Letter
+from model_runtime.wire.protocol import (
     PROTOCOL_VERSION,
     Candidate,
     Failure,
@@ -27,7 +29,6 @@ from model_runtime.protocol import (
     Result,
     Welcome,
 )
-from model_runtime.scheduler import Scheduler
 
 CLIENT = 1
 LINE_TOKENS = 32

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model_runtime.models.codegeex import CodeGeeXConfig
+from model_runtime.networks.codegeex import CodeGeeXConfig
 
 Floats = npt.NDArray[np.float32]
 

@@ -20,12 +20,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.cursors import Cursor, choose, read
-from model_runtime import device, prompts, weights
-from model_runtime.kv_cache import KVCache
-from model_runtime.mailbox import Letter
-from model_runtime.memory import Memory
-from model_runtime.mixing import Mixer, Trust, features_of
-from model_runtime.protocol import Generate
+from model_runtime.decoding.mixing import Mixer, Trust, features_of
+from model_runtime.device import choice
+from model_runtime.folders import loaded, opening
+from model_runtime.networks.kv_cache import KVCache
+from model_runtime.options import DEFAULT_MODEL
+from model_runtime.prompts import rendering
+from model_runtime.recall.mailbox import Letter
+from model_runtime.recall.memory import Memory
+from model_runtime.wire.protocol import Generate
 
 CLIENT = 1
 OPEN_FILES = (0, 5, 20)
@@ -46,7 +49,7 @@ class Place:
 class Reader:
     """Runs the network along true lines; one at a time."""
 
-    def __init__(self, model: weights.LoadedModel) -> None:
+    def __init__(self, model: loaded.LoadedModel) -> None:
         self.model = model
         self.memory = Memory(model.tokenizer)
         config = model.config
@@ -86,7 +89,7 @@ class Reader:
         before, behind = cursor.request_texts
         request = Generate(1, before, behind, language=cursor.language)
         room = self.model.config.max_position_embeddings - len(line)
-        prompt = prompts.render(self.model.format, self.model.tokenizer, request, room).ids
+        prompt = rendering.render(self.model.format, self.model.tokenizer, request, room).ids
         slot = self._cache.acquire(prompt)
         assert slot is not None
         ids, start = prompt[slot.reused :], slot.reused
@@ -123,12 +126,12 @@ def fit(places: list[Place]) -> tuple[Trust, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mixing")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--model", default=weights.EMBEDDED_NAME)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--cursors", type=int, default=700)
     parser.add_argument("--seed", type=int, default=11)
     options = parser.parse_args()
-    chosen = device.choose("cpu")  # which sets the threads too
-    model = weights.load(options.model, chosen.place, torch.float32)
+    chosen = choice.choose("cpu")  # which sets the threads too
+    model = opening.load(options.model, chosen.place, torch.float32)
     reader = Reader(model)
     cursors = choose(options.folder, options.cursors, options.seed)
     places = [

@@ -15,8 +15,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from benchmarks.table import ratio, row, title
-from model_runtime import device, weights
-from model_runtime.kv_cache import KVCache
+from model_runtime import options
+from model_runtime.device import choice
+from model_runtime.folders import native, opening
+from model_runtime.networks.kv_cache import KVCache
 
 PROMPT = 384
 NEW = 64
@@ -24,8 +26,8 @@ RUNS = 5
 
 
 def measure() -> None:
-    chosen = device.choose("cpu")
-    model = weights.load(weights.EMBEDDED_NAME, chosen.place, chosen.dtype)
+    chosen = choice.choose("cpu")
+    model = opening.load(options.DEFAULT_MODEL, chosen.place, chosen.dtype)
     size = f"{PROMPT} tokens of prompt, {NEW} new, median of {RUNS}; {chosen.reason}"
     title(f"The network alone: {size}", "prefill", "tokens/s")
     ours = _timed(ours_alone(model.network, PROMPT))
@@ -74,7 +76,7 @@ def ours_alone(network: Any, length: int) -> Callable[[int], None]:
     return generate
 
 
-def transformers_alone(config: weights.CodeGeeXConfig, length: int) -> Callable[[int], None]:
+def transformers_alone(config: native.CodeGeeXConfig, length: int) -> Callable[[int], None]:
     """The same by transformers."""
     peer = GPT2LMHeadModel(
         GPT2Config(

@@ -27,8 +27,8 @@ from benchmarks.cursors import Cursor, choose
 from benchmarks.in_process import Runtime
 from benchmarks.judging import Verdict, judge
 from benchmarks.table import row, title
-from model_runtime import copying
-from model_runtime.protocol import Candidate
+from model_runtime.recall import copying
+from model_runtime.wire.protocol import Candidate
 
 WANTED_PRECISION = 0.5
 

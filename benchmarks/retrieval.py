@@ -30,13 +30,13 @@ from benchmarks.in_process import LINE_TOKENS, Runtime
 from benchmarks.judging import judge
 from benchmarks.table import percentiles, row, title
 from benchmarks.vectors import Encoder, installed
-from codegeex_lsp.documents import Position, Snapshot
 from codegeex_lsp.index.files import Bounds
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.store import Store
 from codegeex_lsp.index.workspace import Workspace
-from codegeex_lsp.snippets import MOST_SNIPPETS, SNIPPET_CHARACTERS, around
-from model_runtime.protocol import Generate, Result, Snippet
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.workspace.snippets import MOST_SNIPPETS, SNIPPET_CHARACTERS, around
+from model_runtime.wire.protocol import Generate, Result, Snippet
 
 QUESTIONS = 50
 TOP = 10

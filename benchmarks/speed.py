@@ -19,7 +19,7 @@ import torch
 from benchmarks import speed_peers
 from benchmarks.drafting import Engine, Place, Ways, compare, places
 from benchmarks.table import quantile, row, title
-from model_runtime.counters import Spent
+from model_runtime.engine.counters import Spent
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMPT, NEW = 400, 64

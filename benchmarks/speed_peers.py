@@ -11,9 +11,9 @@ import torch
 
 from benchmarks import llama_cpp_peer
 from benchmarks.model import ours_alone, transformers_alone
-from model_runtime.models.codegeex import CodeGeeXConfig
-from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
-from model_runtime.models.onnx_trial import random_int8_network
+from model_runtime.networks.codegeex import CodeGeeXConfig
+from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
+from model_runtime.networks.onnx_trial import random_int8_network
 
 RUNS = 5
 LARGER = CodeGeeXConfig(512, 8, 8, 16384, 1024)

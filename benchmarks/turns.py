@@ -21,13 +21,14 @@ import transformers
 from tokenizers import decoders, models, pre_tokenizers
 
 from benchmarks.table import row, title
-from model_runtime import weights
-from model_runtime.counters import Work
-from model_runtime.device import Device, choose
-from model_runtime.engine import Engine
-from model_runtime.protocol import Chunk, Failure, Generate, Result, Task
-from model_runtime.scheduler import Job, Scheduler
-from model_runtime.weights import LoadedModel
+from model_runtime.device.choice import choose
+from model_runtime.device.kinds import Device
+from model_runtime.engine.counters import Work
+from model_runtime.engine.engine import Engine
+from model_runtime.engine.scheduler import Job, Scheduler
+from model_runtime.folders import opening
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.wire.protocol import Chunk, Failure, Generate, Result, Task
 
 TURNS = 5
 OWN = 64
@@ -49,7 +50,7 @@ def measure() -> None:
     chosen = choose("cpu")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        model = weights.load(str(_checkpoint(Path(folder))), chosen.place, chosen.dtype)
+        model = opening.load(str(_checkpoint(Path(folder))), chosen.place, chosen.dtype)
     title(
         f"Turns of {OWN} tokens and {NEW} new, four layers of CodeGen-350M, CPU time, "
         f"median of {RUNS}",

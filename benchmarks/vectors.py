@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegeex_lsp.index.workspace import Workspace
-from model_runtime import catalogue, hub_cache
-from model_runtime.catalogue import Ability
-from model_runtime.device import choose
-from model_runtime.embedding import Embedder, batches
+from model_runtime.device.choice import choose
+from model_runtime.engine.embedding import Embedder, batches
+from model_runtime.hub import cache, catalogue
+from model_runtime.hub.catalogue import Ability
 
 AT_ONCE = 256
 
 
 def installed() -> str:
     """The embedding model of the catalogue that is here; "" for none."""
-    found = (model.name for model in catalogue.able(Ability.EMBED) if hub_cache.installed(model))
+    found = (model.name for model in catalogue.able(Ability.EMBED) if cache.installed(model))
     return next(found, "")
 
 

@@ -1,7 +1,7 @@
 """The language server: one table of everything it answers. Start reading here.
 
 Each row is an LSP method, its handler in handlers/ and the options that are advertised. Document
-sync is below, in lsp_server.py; JSON-RPC itself in lsp_protocol.py.
+sync is below, in server.py; JSON-RPC itself in rules.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from lsprotocol import types
 
 from codegeex_lsp import __version__
-from codegeex_lsp.errand import ActionParams
 from codegeex_lsp.handlers import (
     candidates,
     code_action,
@@ -38,8 +37,9 @@ from codegeex_lsp.handlers import (
     translate,
     why,
 )
-from codegeex_lsp.lsp_server import HardenedServer
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp.server import HardenedServer
+from codegeex_lsp.window.errand import ActionParams
+from codegeex_lsp.window.session import Session
 
 HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     types.INITIALIZE: (initialize.handle, None),

@@ -1,7 +1,7 @@
 """The command line `codegeex-runtime`: serve, status, stop, check, convert, bench, models.
 
-It parses and prints; daemon.py serves, client.py asks, conversion/ converts,
-bench.py measures, model_commands.py has the models. Exit codes: 0 done,
+It parses and prints; serving/ serves, commands/ asks and has the models, conversion/ converts,
+bench/ measures. Exit codes: 0 done,
 1 couldn't be done, 2 bad arguments or a bad checkpoint.
 """
 
@@ -16,10 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_runtime import __version__, check, client, daemon, endpoint, installing, model_commands
-from model_runtime.endpoint import UnsafeDirectoryError
+from model_runtime import __version__, installing
+from model_runtime.commands import check, client, models
+from model_runtime.device.torch_plugins import keep_plugins_out
 from model_runtime.errors import RuntimeFailure
-from model_runtime.loading import DEFAULT_MODEL, DEVICES, QUANTIZATIONS, keep_plugins_out
+from model_runtime.options import DEFAULT_MODEL, DEVICES, QUANTIZATIONS
+from model_runtime.serving import daemon
+from model_runtime.wire import endpoint
+from model_runtime.wire.endpoint import UnsafeDirectoryError
 
 DEFAULT_IDLE_EXIT_S = 600.0
 RANDOM_MODEL = "random:codegeex-13b@2layers"
@@ -102,7 +106,7 @@ def _parser() -> Parser:
     measuring.set_defaults(model=RANDOM_MODEL)
     measuring.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     measuring.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them")
-    model_commands.add_to(commands)
+    models.add_to(commands)
     return parser
 
 
@@ -197,7 +201,7 @@ def _convert(options: argparse.Namespace) -> int:
     keep_plugins_out()
     target = options.target.expanduser().absolute()
     try:
-        from model_runtime.conversion import convert
+        from model_runtime.conversion.checkpoint import convert
 
         convert(
             options.source.expanduser(),

@@ -19,7 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from model_runtime import __version__, loading
+from model_runtime import __version__
+from model_runtime.device import memory
+from model_runtime.engine import loading
 
 loading.keep_plugins_out()
 # An operator that falls back to the CPU without a word would pass here and be slow in use.
@@ -28,12 +30,13 @@ os.environ["TORCH_NPU_FALLBACK_CPU_DISABLE"] = "1"
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402, N812
 
-from model_runtime import fit  # noqa: E402
-from model_runtime.device import Device, DeviceError, choose, npu  # noqa: E402
-from model_runtime.kv_cache import KVCache  # noqa: E402
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig  # noqa: E402
-from model_runtime.models.kernels import npu as kernels  # noqa: E402
-from model_runtime.quantization import Int8Matrix, quantize_int4, quantize_int8  # noqa: E402
+from model_runtime.device import npu  # noqa: E402
+from model_runtime.device.choice import choose  # noqa: E402
+from model_runtime.device.kinds import Device, DeviceError  # noqa: E402
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig  # noqa: E402
+from model_runtime.networks.kernels import npu as kernels  # noqa: E402
+from model_runtime.networks.kv_cache import KVCache  # noqa: E402
+from model_runtime.networks.quantization import Int8Matrix, quantize_int4, quantize_int8  # noqa: E402
 
 CONFIG = CodeGeeXConfig(512, 4, 8, 1024, 256)
 PROMPT, STEPS = 48, 32
@@ -67,7 +70,7 @@ def versions(device: Device) -> Iterator[Line]:
     yield "torch_npu", facts.plugin, True
     yield "CANN", cann_version(), True
     yield "device", f"{device.reason}; {facts.cards} in all", True
-    free = fit.free_bytes(device.place)
+    free = memory.free_bytes(device.place)
     yield "memory", "not told" if free is None else f"{free / 2**30:.1f} GiB free", True
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,35 @@ import model_runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors"}
+
+# The floors of each package, top to bottom: a file imports rooms of lower floors only, and of them
+# what the `__all__` of their `__init__` names, their door. The files beside the rooms stand here by
+# their own names.
+FLOORS = {
+    "codegeex_lsp": (
+        ("__main__",),
+        ("commands",),
+        ("server",),
+        ("handlers",),
+        ("window",),
+        ("actions", "workspace"),
+        ("completion",),
+        ("index", "lsp", "runtime"),
+        ("__init__", "config", "text"),
+    ),
+    "model_runtime": (
+        ("__main__",),
+        ("bench", "commands", "evaluation", "serving"),
+        ("conversion", "engine"),
+        ("folders",),
+        ("decoding",),
+        ("networks", "prompts", "recall"),
+        ("device", "hub", "text", "wire"),
+        ("__init__", "errors", "installing", "logs", "options"),
+    ),
+}
+MOST_FLOORS, MOST_ROOMS = 9, 25
+LONGEST_INIT = 30
 
 
 def imports_of(path: Path) -> set[str]:
@@ -32,13 +63,89 @@ def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    """The folder or file right below the package; a name the package itself has is __init__'s."""
+    package, *inside = module.split(".")
+    here = ROOT / package
+    if inside and ((here / inside[0]).is_dir() or (here / f"{inside[0]}.py").is_file()):
+        return inside[0]
+    return "__init__"
+
+
+def arrows(package: str) -> list[tuple[str, str]]:
+    """Who imports what of the same package, from module to module or to a name in one."""
+    return [
+        (module_of(path), target)
+        for path in sources(package)
+        for target in sorted(imports_of(path))
+        if target.split(".")[0] == package
+    ]
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_its_floor(package: str) -> None:
+    floors = FLOORS[package]
+    rooms = [room for floor in floors for room in floor]
+    assert sorted(rooms) == sorted({room_of(module_of(path)) for path in sources(package)})
+    assert len(floors) <= MOST_FLOORS
+    assert len(rooms) <= MOST_ROOMS
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_downward_only(package: str) -> None:
+    height = {room: -n for n, floor in enumerate(FLOORS[package]) for room in floor}
+    wrong = [
+        f"{module} -> {target}"
+        for module, target in arrows(package)
+        if (here := room_of(module)) != (there := room_of(target)) and height[here] <= height[there]
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_are_entered_by_their_doors(package: str) -> None:
+    past = []
+    for module, target in arrows(package):
+        room = room_of(target)
+        if room == room_of(module) or not (ROOT / package / room).is_dir():
+            continue
+        door = importlib.import_module(f"{package}.{room}").__all__
+        if target.split(".")[2] not in door:
+            past.append(f"{module} -> {target}")
+    assert not past
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_import_goes_in_a_circle(package: str) -> None:
+    modules = {module_of(path) for path in sources(package)}
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for module, target in arrows(package):
+        found = target if target in modules else target.rpartition(".")[0]
+        if found != module and found != package:
+            graph[module].add(found)
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize(
+    "path", [it for top in FLOORS for it in sources(top) if it.name == "__init__.py"], ids=str
+)
+def test_a_room_says_in_a_few_lines_what_it_knows(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith('"""')
+    assert len(text.splitlines()) < LONGEST_INIT
+
+
 @pytest.mark.parametrize("path", sources("codegeex_lsp"), ids=str)
-def test_language_server_reaches_only_protocol_and_endpoint(path: Path) -> None:
+def test_language_server_knows_only_the_wire_of_the_runtime(path: Path) -> None:
     for module in imports_of(path):
         parts = module.split(".")
         assert parts[0] not in HEAVY, module
         if parts[0] == "model_runtime":
-            assert parts[1] in {"protocol", "endpoint"}, module
+            assert parts[1] == "wire", module
 
 
 @pytest.mark.parametrize("path", sources("model_runtime"), ids=str)
@@ -47,21 +154,9 @@ def test_runtime_knows_no_editor(path: Path) -> None:
     assert not roots & {"pygls", "lsprotocol", "codegeex_lsp"}
 
 
-def test_lsp_types_stay_above_the_handlers() -> None:
-    speak_lsp = {
-        "convert.py",
-        "delivery.py",
-        "errand.py",
-        "lsp_protocol.py",
-        "lsp_server.py",
-        "questions.py",
-        "server.py",
-        "session.py",
-        "structuring.py",
-        "work_progress.py",
-    }
+def test_lsp_types_stay_where_lsp_is_spoken() -> None:
     for path in sources("codegeex_lsp"):
-        if path.parent.name != "handlers" and path.name not in speak_lsp:
+        if room_of(module_of(path)) not in {"handlers", "lsp", "server", "window"}:
             roots = {module.split(".")[0] for module in imports_of(path)}
             assert not roots & {"lsprotocol", "pygls"}, path
 
@@ -80,7 +175,7 @@ def test_importing_the_server_leaves_models_and_what_is_slow_out() -> None:
     assert not modules_after_import("codegeex_lsp.server") & (HEAVY | slow)
 
 
-@pytest.mark.parametrize("module", ["daemon", "scheduler", "__main__"])
+@pytest.mark.parametrize("module", ["serving.daemon", "engine.scheduler", "__main__"])
 def test_importing_the_runtime_front_leaves_torch_and_editors_out(module: str) -> None:
     loaded = modules_after_import(f"model_runtime.{module}")
     assert not loaded & (HEAVY | {"pygls", "lsprotocol", "codegeex_lsp"})

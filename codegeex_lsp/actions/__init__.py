@@ -11,3 +11,19 @@
 and one module an action. All of it is pure: snapshots and texts in, plans and texts out. The
 performer asks the questions, the delivery brings the outcome to the editor.
 """
+
+__all__ = [
+    "anchor",
+    "candidates",
+    "docstring",
+    "explain",
+    "generate",
+    "menu",
+    "passage",
+    "performer",
+    "plan",
+    "summarise",
+    "template",
+    "templates",
+    "translate",
+]

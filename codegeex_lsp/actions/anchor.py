@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from codegeex_lsp.actions.passage import Passage, bare
 from codegeex_lsp.actions.plan import Change
-from codegeex_lsp.documents import Snapshot
+from codegeex_lsp.text.documents import Snapshot
 
 
 def moved(change: Change, current: Snapshot) -> Change | None:

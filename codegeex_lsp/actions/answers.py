@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from codegeex_lsp.noise import without_noise
+from codegeex_lsp.text.noise import without_noise
 
 # So many equal groups of lines in a row are no code any more.
 TURNS = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from codegeex_lsp.languages import Language
+from codegeex_lsp.text.languages import Language
 
 _QUOTES = ('"""', "'''")
 

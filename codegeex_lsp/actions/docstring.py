@@ -9,8 +9,8 @@ from codegeex_lsp.actions import answers, comments
 from codegeex_lsp.actions.passage import Passage, indentation_of
 from codegeex_lsp.actions.plan import Change, Plan, Question, Refusal
 from codegeex_lsp.actions.portions import portions, units
-from codegeex_lsp.languages import Language
-from model_runtime.protocol import Task
+from codegeex_lsp.text.languages import Language
+from model_runtime.wire.protocol import Task
 
 QUOTES = '"""'
 ONE_STEP = "    "

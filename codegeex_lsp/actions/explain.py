@@ -13,8 +13,8 @@ from codegeex_lsp.actions import answers, comments
 from codegeex_lsp.actions.passage import Passage, indentation_of
 from codegeex_lsp.actions.plan import Change, Plan, Question, Refusal, Sheet
 from codegeex_lsp.actions.portions import portions
-from codegeex_lsp.languages import Language
-from model_runtime.protocol import Task
+from codegeex_lsp.text.languages import Language
+from model_runtime.wire.protocol import Task
 
 NOTHING = "The model gave no explanation; try a smaller piece of code."
 # The model may leave out a few lines of the code between two comments.

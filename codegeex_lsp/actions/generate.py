@@ -11,9 +11,9 @@ from collections.abc import Generator, Sequence
 from codegeex_lsp.actions import answers, comments
 from codegeex_lsp.actions.passage import Passage, bare, dedented, indentation_of, width
 from codegeex_lsp.actions.plan import Change, Plan, Question, Refusal
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.languages import Language
-from model_runtime.protocol import Task
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.text.languages import Language
+from model_runtime.wire.protocol import Task
 
 NO_COMMENT = (
     "There is no comment to generate from; write one that says what you want and put the cursor "

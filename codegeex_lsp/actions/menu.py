@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from codegeex_lsp import languages
 from codegeex_lsp.actions import comments, generate
 from codegeex_lsp.actions.passage import is_definition, of_selection, opening
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.languages import Language
-from model_runtime.protocol import Task
+from codegeex_lsp.text import languages
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.text.languages import Language
+from model_runtime.wire.protocol import Task
 
 MOST = 20
 # In a longer selection nobody looks for comments without code.

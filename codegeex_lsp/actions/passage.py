@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from codegeex_lsp.documents import Position, Snapshot, content_length
+from codegeex_lsp.text.documents import Position, Snapshot, content_length
 
 TAB_WIDTH = 4
 # Longer lines are data; the words that open a definition stand at the beginning.

@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from codegeex_lsp.actions.passage import Passage
-from codegeex_lsp.documents import Position, content_length
-from model_runtime.protocol import Task
+from codegeex_lsp.text.documents import Position, content_length
+from model_runtime.wire.protocol import Task
 
 
 class Refusal(Exception):  # noqa: N818 - something the user is told, no bug

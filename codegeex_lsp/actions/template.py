@@ -17,7 +17,7 @@ from codegeex_lsp.actions import answers
 from codegeex_lsp.actions.passage import Passage, dedented
 from codegeex_lsp.actions.plan import Change, Plan, Question, Refusal
 from codegeex_lsp.actions.portions import portions
-from model_runtime.protocol import Task
+from model_runtime.wire.protocol import Task
 
 _PLACE = re.compile(r"<INPUT(?::([^<>\n]*))?>")
 _SLICE = re.compile(r"\s*(-?\d{1,6})\s*(?:,\s*(-?\d{1,6})\s*)?")

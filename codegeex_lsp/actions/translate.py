@@ -12,9 +12,9 @@ from codegeex_lsp.actions import answers, comments, syntax
 from codegeex_lsp.actions.passage import Passage
 from codegeex_lsp.actions.plan import Change, Outcome, Plan, Question, Refusal, Sheet
 from codegeex_lsp.actions.portions import portions
-from codegeex_lsp.languages import LANGUAGES, Language
-from codegeex_lsp.settings import Placement
-from model_runtime.protocol import Task
+from codegeex_lsp.config.settings import Placement
+from codegeex_lsp.text.languages import LANGUAGES, Language
+from model_runtime.wire.protocol import Task
 
 NOT_PARSED = "The translation may be faulty: it does not parse as {name}."
 

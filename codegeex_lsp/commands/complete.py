@@ -14,12 +14,12 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from codegeex_lsp.completer import Answer, Completer
+from codegeex_lsp.completion.completer import Answer, Completer
 from codegeex_lsp.completion.reasons import sentence
-from codegeex_lsp.documents import Position, Snapshot, content_length
-from codegeex_lsp.runtime_client import Phase, RuntimeClient
-from codegeex_lsp.settings import Settings, load_trusted
-from model_runtime.protocol import Reason
+from codegeex_lsp.config.settings import Settings, load_trusted
+from codegeex_lsp.runtime.client import Phase, RuntimeClient
+from codegeex_lsp.text.documents import Position, Snapshot, content_length
+from model_runtime.wire.protocol import Reason
 
 # Loading the embedded model takes about a second; a large one read from a cold disk takes minutes.
 READY_TIMEOUT_S = 300.0

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegeex_lsp import __version__
-from codegeex_lsp.logs import log_directory
-from codegeex_lsp.runtime_client import RuntimeClient
-from codegeex_lsp.settings import TrustedSettings, config_path, load_trusted
-from model_runtime import endpoint
+from codegeex_lsp.config.logs import log_directory
+from codegeex_lsp.config.settings import TrustedSettings, config_path, load_trusted
+from codegeex_lsp.runtime.client import RuntimeClient
+from model_runtime.wire import endpoint
 
 CHECK_TIMEOUT_S = 120
 

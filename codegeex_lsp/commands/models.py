@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegeex_lsp.config_file import ConfigFileError, set_model
-from codegeex_lsp.settings import config_path, load_trusted
+from codegeex_lsp.config.config_file import ConfigFileError, set_model
+from codegeex_lsp.config.settings import config_path, load_trusted
 
 RUNTIME = (sys.executable, "-P", "-m", "model_runtime", "models")
 # These mark or name the model that editors use.

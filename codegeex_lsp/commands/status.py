@@ -7,9 +7,9 @@ import json
 import os
 import sys
 
-from codegeex_lsp.runtime_client import RuntimeClient, Unanswered
-from codegeex_lsp.settings import load_trusted
-from model_runtime.protocol import StatusReport
+from codegeex_lsp.config.settings import load_trusted
+from codegeex_lsp.runtime.client import RuntimeClient, Unanswered
+from model_runtime.wire.protocol import StatusReport
 
 
 def run(*, as_json: bool) -> int:

@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 from codegeex_lsp.completion.brackets import auto_closed, until_closer
 from codegeex_lsp.completion.context import Context
 from codegeex_lsp.completion.suggestion import Suggestion
-from codegeex_lsp.documents import Position
-from model_runtime.protocol import Reason
+from codegeex_lsp.text.documents import Position
+from model_runtime.wire.protocol import Reason
 
 HEAD = 512
 BELOW = 4

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from codegeex_lsp import languages
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.languages import Language
-from codegeex_lsp.settings import Settings
-from model_runtime.protocol import Reason
+from codegeex_lsp.config.settings import Settings
+from codegeex_lsp.text import languages
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.text.languages import Language
+from model_runtime.wire.protocol import Reason
 
 # The window above the cursor starts at a multiple of these line numbers: while one types, the text
 # sent then grows at its end only, and the runtime finds all but that end in its KV cache.

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from codegeex_lsp.completion.brackets import CLOSERS, QUOTES, unmatched, without_literals
 from codegeex_lsp.completion.context import Context
 from codegeex_lsp.completion.suggestion import Suggestion
-from codegeex_lsp.languages import BlockStyle
-from codegeex_lsp.noise import without_noise
-from model_runtime.protocol import Reason
+from codegeex_lsp.text.languages import BlockStyle
+from codegeex_lsp.text.noise import without_noise
+from model_runtime.wire.protocol import Reason
 
 TAB_WIDTH = 4
 # A shorter overlap with the rest of the line may be chance.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model_runtime.protocol import Reason
+from model_runtime.wire.protocol import Reason
 
 SENTENCES: dict[Reason, str] = {
     Reason.LOADING: "The model is still being loaded; suggestions come as soon as it is ready.",

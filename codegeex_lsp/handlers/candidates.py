@@ -9,14 +9,17 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
-from codegeex_lsp import candidates, convert, errand, languages, work_progress
+from codegeex_lsp.actions import candidates
 from codegeex_lsp.actions.plan import Refusal
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.suggestion import Suggestion
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.errors import RequestFailedError
-from codegeex_lsp.session import Session
-from model_runtime.protocol import Task
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.lsp.errors import RequestFailedError
+from codegeex_lsp.text import languages
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.window import errand, work_progress
+from codegeex_lsp.window.session import Session
+from model_runtime.wire.protocol import Task
 
 METHOD = "codegeex/candidates"
 USUAL_COUNT = 5

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
-from codegeex_lsp import convert, languages, templates
-from codegeex_lsp.actions import menu
+from codegeex_lsp.actions import menu, templates
 from codegeex_lsp.actions.menu import Offer
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.text import languages
+from codegeex_lsp.window.session import Session
 
 OPTIONS = types.CodeActionOptions(
     code_action_kinds=[menu.REWRITE, menu.SOURCE], resolve_provider=True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp.errors import InvalidParamsError
 from codegeex_lsp.handlers import execute_command
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp.errors import InvalidParamsError
+from codegeex_lsp.window.session import Session
 
 
 async def handle(session: Session, params: types.CodeAction) -> types.CodeAction:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp import convert
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.window.session import Session
 
 
 async def handle(session: Session, params: types.CompletionParams) -> types.CompletionList:

@@ -10,9 +10,9 @@ from typing import Any
 
 from lsprotocol import types
 
-from codegeex_lsp.errors import ClientRefusedError
-from codegeex_lsp.session import Session
-from codegeex_lsp.settings import PREFIX, from_client
+from codegeex_lsp.config.settings import PREFIX, from_client
+from codegeex_lsp.lsp.errors import ClientRefusedError
+from codegeex_lsp.window.session import Session
 
 
 def handle(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp import languages
-from codegeex_lsp.errors import ClientRefusedError
 from codegeex_lsp.index import IGNORE_FILES
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp.errors import ClientRefusedError
+from codegeex_lsp.text import languages
+from codegeex_lsp.window.session import Session
 
 
 def handle(session: Session, params: types.DidChangeWatchedFilesParams) -> None:

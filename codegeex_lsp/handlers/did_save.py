@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp.session import Session
+from codegeex_lsp.window.session import Session
 
 
 def handle(session: Session, params: types.DidSaveTextDocumentParams) -> None:

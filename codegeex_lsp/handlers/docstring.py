@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from codegeex_lsp import convert, errand
 from codegeex_lsp.actions import docstring, passage
-from codegeex_lsp.errand import ActionParams, Errand
-from codegeex_lsp.session import Session
-from model_runtime.protocol import Task
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.window import errand
+from codegeex_lsp.window.errand import ActionParams, Errand
+from codegeex_lsp.window.session import Session
+from model_runtime.wire.protocol import Task
 
 METHOD = "codegeex/docstring"
 

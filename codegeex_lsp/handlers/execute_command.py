@@ -11,10 +11,10 @@ from typing import Any
 
 import attrs
 
-from codegeex_lsp.errand import ActionParams
-from codegeex_lsp.errors import InvalidParamsError
 from codegeex_lsp.handlers import docstring, explain, generate, summarise, template, translate
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp.errors import InvalidParamsError
+from codegeex_lsp.window.errand import ActionParams
+from codegeex_lsp.window.session import Session
 
 Handle = Callable[[Session, Any], Awaitable[dict[str, Any]]]
 

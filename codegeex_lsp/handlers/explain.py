@@ -7,13 +7,14 @@ from typing import Any
 
 import attrs
 
-from codegeex_lsp import convert, errand
 from codegeex_lsp.actions import explain, passage
 from codegeex_lsp.actions.explain import Style
-from codegeex_lsp.errand import ActionParams, Errand
-from codegeex_lsp.errors import InvalidParamsError
-from codegeex_lsp.session import Session
-from model_runtime.protocol import Task
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.lsp.errors import InvalidParamsError
+from codegeex_lsp.window import errand
+from codegeex_lsp.window.errand import ActionParams, Errand
+from codegeex_lsp.window.session import Session
+from model_runtime.wire.protocol import Task
 
 METHOD = "codegeex/explain"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp import file_uris
 from codegeex_lsp.handlers import did_change_configuration
-from codegeex_lsp.session import Session
+from codegeex_lsp.text import file_uris
+from codegeex_lsp.window.session import Session
 
 
 def handle(session: Session, params: types.InitializeParams) -> None:

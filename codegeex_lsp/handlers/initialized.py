@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsprotocol import types
 
 from codegeex_lsp.handlers import did_change_configuration, did_change_watched_files
-from codegeex_lsp.session import Session
+from codegeex_lsp.window.session import Session
 
 
 async def handle(session: Session, params: types.InitializedParams) -> None:

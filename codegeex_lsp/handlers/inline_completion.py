@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from lsprotocol import types
 
-from codegeex_lsp import convert
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.session import Session
-from codegeex_lsp.unanswered import MODEL_MISSING, Unanswered
-from model_runtime.protocol import Reason
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.window.session import Session
+from codegeex_lsp.window.unanswered import MODEL_MISSING, Unanswered
+from model_runtime.wire.protocol import Reason
 
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
-from codegeex_lsp.errors import ClientRefusedError
-from codegeex_lsp.model_pull import Listener, PullFailedError, pull
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp.errors import ClientRefusedError
+from codegeex_lsp.runtime.pull import Listener, PullFailedError, pull
+from codegeex_lsp.window.session import Session
 
 METHOD = "codegeex/pullModel"
 COMMAND = "codegeex.models.pull"

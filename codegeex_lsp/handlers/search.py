@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
-from codegeex_lsp import file_uris
-from codegeex_lsp.errors import InvalidParamsError, RequestFailedError
 from codegeex_lsp.index.places import Place
-from codegeex_lsp.index_client import NoIndexError
-from codegeex_lsp.session import Session
+from codegeex_lsp.lsp.errors import InvalidParamsError, RequestFailedError
+from codegeex_lsp.text import file_uris
+from codegeex_lsp.window.session import Session
+from codegeex_lsp.workspace.index_client import NoIndexError
 
 METHOD = "codegeex/search"
 COMMAND = "codegeex.search"

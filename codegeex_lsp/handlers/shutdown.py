@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegeex_lsp.session import Session
+from codegeex_lsp.window.session import Session
 
 
 async def handle(session: Session, params: None) -> None:

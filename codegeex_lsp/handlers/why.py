@@ -7,13 +7,13 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
-from codegeex_lsp import convert
-from codegeex_lsp.completer import Answer
+from codegeex_lsp.completion.completer import Answer
 from codegeex_lsp.completion.reasons import Explained
-from codegeex_lsp.documents import Snapshot
-from codegeex_lsp.runtime_client import Phase
-from codegeex_lsp.session import Session
-from model_runtime.protocol import Reason
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.runtime.client import Phase
+from codegeex_lsp.text.documents import Snapshot
+from codegeex_lsp.window.session import Session
+from model_runtime.wire.protocol import Reason
 
 METHOD = "codegeex/why"
 

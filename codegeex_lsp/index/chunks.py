@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codegeex_lsp.languages import BlockStyle, Language
+from codegeex_lsp.text.languages import BlockStyle, Language
 
 # A longer piece is cut; the middle of a function of 200 lines is a place of its own.
 MOST_LINES = 60

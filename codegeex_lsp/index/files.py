@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from codegeex_lsp import languages
 from codegeex_lsp.index.ignoring import Ignores
+from codegeex_lsp.text import languages
 
 # A walk ends there, whatever it has found: a second or two for each 100,000.
 MOST_ENTRIES = 1_000_000

@@ -11,11 +11,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from codegeex_lsp import languages
 from codegeex_lsp.index import IGNORE_FILES, chunks, files, fusion, words
 from codegeex_lsp.index.files import Bounds, Found, LeftOut, Walk
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.store import Store
+from codegeex_lsp.text import languages
 
 # So many files are written at once; a question waits for one file at most.
 AT_ONCE = 100

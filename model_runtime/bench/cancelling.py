@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 
 from model_runtime.bench.speed import Cancel
-from model_runtime.counters import Work
-from model_runtime.device import Device
-from model_runtime.engine import Engine
-from model_runtime.models.codegeex import CodeGeeX
-from model_runtime.prompts import PromptFormat
-from model_runtime.protocol import Chunk, Generate, Reply
-from model_runtime.scheduler import Job, Scheduler
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.weights import EMBEDDED_FOLDER, LoadedModel
+from model_runtime.device.kinds import Device
+from model_runtime.engine.counters import Work
+from model_runtime.engine.engine import Engine
+from model_runtime.engine.scheduler import Job, Scheduler
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.networks.codegeex import CodeGeeX
+from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.prompts.rendering import PromptFormat
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Chunk, Generate, Reply
 
 REQUESTS = 5
 CLIENT = 1

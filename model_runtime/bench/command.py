@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from model_runtime import bench, installing
-from model_runtime.bench import report
+from model_runtime import installing
+from model_runtime.bench import measuring, report
 from model_runtime.bench.random_model import sized
 from model_runtime.bench.speed import Machine, Speed, contexts_of
-from model_runtime.device import choose
+from model_runtime.device.choice import choose
 
 Figures = tuple[Machine, list[Speed]]
 
@@ -29,11 +29,11 @@ def run(model: str, device: str, json: Path | None, plot: Path | None) -> Figure
             raise ValueError(f"A picture needs matplotlib; run: {installing.part('bench')}")
     chosen = choose(device)
     config = sized(model, chosen)
-    machine = bench.machine(model, config, chosen)
+    machine = measuring.machine(model, config, chosen)
     for line in report.heading(machine, contexts_of(config)):
         print(line, flush=True)
     speeds = []
-    for speed in bench.measure(config, chosen):
+    for speed in measuring.measure(config, chosen):
         speeds.append(speed)
         print(report.line(speed, machine), flush=True)
     for line in report.ending(speeds):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from model_runtime.device import Device
-from model_runtime.system_memory import resident_bytes
+from model_runtime.device.kinds import Device
+from model_runtime.device.system_memory import resident_bytes
 
 SELF = Path("/proc/self")
 

@@ -8,20 +8,20 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from model_runtime import fit
-from model_runtime.assembly import blank_network
-from model_runtime.device import Device
-from model_runtime.models import linear
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.models.kernels import Dequantizing
-from model_runtime.quantization import (
+from model_runtime.device import memory
+from model_runtime.device.kinds import Device
+from model_runtime.folders import fit, native
+from model_runtime.folders.assembly import blank_network
+from model_runtime.networks import linear
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kernels.dequantizing import Dequantizing
+from model_runtime.networks.quantization import (
     GROUP,
     Int4Matrix,
     Int8Matrix,
     Precision,
     QuantizedMatrix,
 )
-from model_runtime.weights import described
 
 CODEGEEX_13B = CodeGeeXConfig(5120, 39, 40, 52224, 2048)
 LARGEST_WEIGHT = 0.02
@@ -39,9 +39,9 @@ def sized(name: str, device: Device) -> CodeGeeXConfig:
     elif name.startswith("random:"):
         raise ValueError(f'"{name}" is no random model; use random:codegeex-13b@2layers.')
     else:
-        config = described(name).config
+        config = native.read_description(native.folder_of(name)).config
     needed = fit.need(config, Precision.FLOAT16, device.dtype, device.place).total
-    free = fit.free_bytes(device.place)
+    free = memory.free_bytes(device.place)
     if free is not None and needed > free:
         raise fit.FitError(
             f"{name} needs {needed / fit.GIB:.1f} GiB, and {free / fit.GIB:.1f} GiB are free; "

@@ -12,14 +12,14 @@ from statistics import median
 
 import torch
 
-from model_runtime import fit
 from model_runtime.bench.memory import Peak
-from model_runtime.device import Device
-from model_runtime.kv_cache import KVCache
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.models.graphs import CudaCapture, DecodeGraphs
-from model_runtime.models.linear import Int4Linear, QuantizedLinear
-from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
+from model_runtime.device.kinds import Device
+from model_runtime.networks import kv_size
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.graphs import CudaCapture, DecodeGraphs
+from model_runtime.networks.kv_cache import KVCache
+from model_runtime.networks.linear import Int4Linear, QuantizedLinear
+from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
 
 Network = CodeGeeX | OnnxCodeGeeX
 
@@ -203,6 +203,6 @@ def _cache(config: CodeGeeXConfig, device: Device, rows: int) -> KVCache:
         context=config.max_position_embeddings,
         slots=rows,
         branches=0,
-        dtype=fit.kv_dtype(config, device.dtype, device.place),
+        dtype=kv_size.kv_dtype(config, device.dtype, device.place),
         device=device.place,
     )

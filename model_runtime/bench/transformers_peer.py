@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 
 from model_runtime.bench.speed import PREFILL, STEPS, Speed, contexts_of, typical
-from model_runtime.device import Device
-from model_runtime.models.codegeex import CodeGeeXConfig
+from model_runtime.device.kinds import Device
+from model_runtime.networks.codegeex import CodeGeeXConfig
 
 
 def measure(config: CodeGeeXConfig, device: Device) -> Speed:

@@ -16,7 +16,6 @@ from typing import Any, TextIO
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING
 
-from model_runtime import hub_cache, hub_weights
 from model_runtime.conversion.progress import Progress
 from model_runtime.conversion.sources import OPEN_FOR_BYTES, torch_tensors
 from model_runtime.conversion.target import (
@@ -27,8 +26,9 @@ from model_runtime.conversion.target import (
     write_file,
 )
 from model_runtime.errors import ConversionError, WeightsError
-from model_runtime.hub_folder import CONFIG, PROJECTED, TOKENIZER, HubFolder, only_embeds
-from model_runtime.models import text_encoder
+from model_runtime.folders import hub_network, text_encoder
+from model_runtime.folders.hub_folder import CONFIG, PROJECTED, TOKENIZER, HubFolder, only_embeds
+from model_runtime.hub import cache
 
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
@@ -50,10 +50,10 @@ def takes(architecture: str) -> bool:
 
 def convert(source: Path, target: Path, messages: TextIO) -> None:
     """Raises ConversionError or WeightsError, and leaves no target then."""
-    if not hub_cache.lacking(source):
+    if not cache.lacking(source):
         raise ConversionError(f"{source} has safetensors already: codegeex-lsp models use {source}")
     network = _network(source)
-    if not any((source / name).exists() for name in hub_cache.TOKENIZERS):
+    if not any((source / name).exists() for name in cache.TOKENIZERS):
         raise ConversionError(f"{source} has no tokenizer; get the model with one.")
     files = [source / name for name in _pickles(source)]
     shards = {_named(n, len(files)): file for n, file in enumerate(files, 1)}
@@ -65,9 +65,9 @@ def convert(source: Path, target: Path, messages: TextIO) -> None:
         if len(shards) > 1:
             places = {tensor: name for name, file in shards.items() for tensor in kept[file]}
             index = {"metadata": {"total_size": size}, "weight_map": places}
-            write_file(folder / hub_cache.INDEX, json.dumps(index, indent=2).encode())
+            write_file(folder / cache.INDEX, json.dumps(index, indent=2).encode())
         for path in source.iterdir():
-            if hub_cache.belongs(path.name) and path.name not in (CONFIG, PICKLE_INDEX):
+            if cache.belongs(path.name) and path.name not in (CONFIG, PICKLE_INDEX):
                 shutil.copyfile(path, folder / path.name)
         if not (folder / TOKENIZER).exists():
             _write_tokenizer(source, folder / TOKENIZER)
@@ -79,7 +79,7 @@ def _network(source: Path) -> nn.Module:
     config: dict[str, Any] = json.loads((source / CONFIG).read_text(encoding="utf-8"))
     if only_embeds(config):
         return text_encoder.blank(config)
-    return hub_weights.blank(HubFolder(source.absolute(), None, config))
+    return hub_network.blank(HubFolder(source.absolute(), None, config))
 
 
 def _pickles(source: Path) -> list[str]:
@@ -164,5 +164,5 @@ def _write_tokenizer(source: Path, path: Path) -> None:
 
 def _named(number: int, count: int) -> str:
     if count == 1:
-        return hub_cache.WEIGHTS
+        return cache.WEIGHTS
     return f"model-{number:05}-of-{count:05}.safetensors"

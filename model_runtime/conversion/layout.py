@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model_runtime.assembly import SCALE_SUFFIX, blank_network, check_shapes
 from model_runtime.conversion.sources import Source
 from model_runtime.conversion.target import HashedFile, safetensors_header
 from model_runtime.errors import ConversionError
-from model_runtime.models.codegeex import CodeGeeXConfig
-from model_runtime.quantization import quantize_int4, quantize_int8
+from model_runtime.folders.assembly import SCALE_SUFFIX, blank_network, check_shapes
+from model_runtime.networks.codegeex import CodeGeeXConfig
+from model_runtime.networks.quantization import quantize_int4, quantize_int8
 
 # CodeGeeX-13B; the shapes don't tell the number of heads.
 HEADS_OF_HIDDEN_SIZE = {5120: 40}

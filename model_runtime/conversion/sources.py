@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_runtime import weights
 from model_runtime.conversion import names
 from model_runtime.errors import ConversionError
+from model_runtime.folders import native
 
 RANK_FILE = re.compile(r"mp_rank_(\d+)_model_states\.pt")
 # Mapped pages that were read count as resident until the file is closed, so it is opened anew
@@ -96,7 +96,7 @@ class Source:
             files = sorted(path.iterdir())
         except OSError as error:
             raise ConversionError(f"{path} can't be read: {error.strerror}.") from error
-        if (path / weights.CONFIG_FILE).exists():
+        if (path / native.CONFIG_FILE).exists():
             return self._model_folder(path)
         if ranks := [file for file in files if RANK_FILE.fullmatch(file.name)]:
             return _ranks(path, ranks)
@@ -104,14 +104,14 @@ class Source:
             return lambda: _whole(dict(_mindspore_tensors(arrays)))
         raise ConversionError(
             f"{path} is no checkpoint: it needs mp_rank_00_model_states.pt, the .npy files of "
-            f"MindSpore or {weights.CONFIG_FILE}; name a .pt file itself."
+            f"MindSpore or {native.CONFIG_FILE}; name a .pt file itself."
         )
 
     def _model_folder(self, path: Path) -> Callable[[], dict[str, Parts]]:
-        description = weights.read_description(path)
-        if description.tokenizer != weights.CODEGEEX_13B:
+        description = native.read_description(path)
+        if description.tokenizer != native.CODEGEEX_13B:
             raise ConversionError(f"{path} holds another model than CodeGeeX-13B.")
-        weights.verify(path, description)
+        native.verify(path, description)
         self.heads = description.config.num_attention_heads
         return lambda: _whole(_safe_tensors(path, description.weights))
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from model_runtime import __version__, installing
-from model_runtime.endpoint import UnsafeDirectoryError
 from model_runtime.evaluation import report
 from model_runtime.evaluation.download import default_folder, download
 from model_runtime.evaluation.errors import EvaluationError
-from model_runtime.loading import DEFAULT_MODEL
+from model_runtime.options import DEFAULT_MODEL
+from model_runtime.wire.endpoint import UnsafeDirectoryError
 
 DEVICES = ("auto", "cpu", "cuda")
 

@@ -15,7 +15,7 @@ from model_runtime.evaluation import mtpb, samples
 from model_runtime.evaluation.mtpb import Case
 from model_runtime.evaluation.runtime_link import Draw, RuntimeLink, linked
 from model_runtime.evaluation.sampling import SEED_BITS, Settings
-from model_runtime.protocol import Generate
+from model_runtime.wire.protocol import Generate
 
 MULTI_TURN, SINGLE_TURN = "multi-turn", "single-turn"
 

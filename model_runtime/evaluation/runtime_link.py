@@ -15,10 +15,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from model_runtime import __version__, endpoint, protocol
-from model_runtime.endpoint import Meeting
+from model_runtime import __version__
 from model_runtime.evaluation.errors import EvaluationError
-from model_runtime.protocol import (
+from model_runtime.wire import endpoint, protocol
+from model_runtime.wire.endpoint import Meeting
+from model_runtime.wire.protocol import (
     PROTOCOL_VERSION,
     Cancel,
     Chunk,

@@ -16,7 +16,7 @@ from model_runtime.evaluation import samples
 from model_runtime.evaluation.cleanup import clean, finished
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.runtime_link import RuntimeLink, linked
-from model_runtime.protocol import Generate
+from model_runtime.wire.protocol import Generate
 
 SEED_BITS = 31
 

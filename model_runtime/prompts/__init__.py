@@ -1,6 +1,6 @@
 """From a request to token ids: the prompt each model family was trained on, cut to its budget.
 
-    __init__.py   the families by name, and render(): start reading here
+    rendering.py  the families by name, and render(): start reading here
     family.py     what a family says of itself
     codegeex.py   CodeGeeX-13B and CodeGeeX2; nano.py, plain.py, chat.py, encoder_decoder.py others
     fim.py        filling in at a cursor, a table of families
@@ -9,123 +9,7 @@
     quoting.py    pieces of other files
     tags.py       the languages' tag lines and comments
 
-Formats are pure functions of the request. None knows the network, its cache or a client. The
-engine calls render().
+Formats are pure functions of the request. None knows the network, its cache or a client.
 """
 
-from __future__ import annotations
-
-from collections.abc import Container
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING
-
-from model_runtime.prompts import fim, quoting
-from model_runtime.prompts.chat import CHATML, CODEGEEX4
-from model_runtime.prompts.codegeex import CODEGEEX
-from model_runtime.prompts.encoder_decoder import SPAN, SUMMARISER
-from model_runtime.prompts.family import Family, Prompt
-from model_runtime.prompts.nano import NANO
-from model_runtime.prompts.pieces import fit, shown
-from model_runtime.prompts.plain import CODEGEN
-from model_runtime.prompts.tags import TAGS, comment, tag_line
-from model_runtime.protocol import Generate, Task
-
-if TYPE_CHECKING:  # a client is told the tasks before anything heavy is imported
-    from model_runtime.tokenizer import Tokenizer
-
-__all__ = [
-    "TAGS",
-    "Family",
-    "PromptFormat",
-    "Rendered",
-    "comment",
-    "fitting",
-    "of_catalogue",
-    "render",
-    "shown",
-    "tag_line",
-]
-
-
-# What the catalogue calls the prompt that is the text before the cursor, that which is the code,
-# and that which has a gap.
-PLAIN, TEXT, T5_SPAN = "plain", "text", "t5-span"
-
-
-class PromptFormat(StrEnum):
-    """What a model's config.json may name: the family whose formats it was trained on."""
-
-    CODEGEEX = "codegeex"
-    NANO_FIM = "nano-fim"
-    CODEGEEX2 = "codegeex2"
-    CODEGEEX4 = "codegeex4"
-    CODEGEN = "codegen"
-    CODET5P = "codet5p"
-    CHATML = "chatml"
-
-    @property
-    def controls(self) -> tuple[str, ...]:
-        """The control tokens a tokenizer must have for it."""
-        return _FAMILIES[self].controls
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """What a model of the family can be asked for."""
-        return _FAMILIES[self].tasks
-
-    def prompt(self, request: Generate) -> Prompt:
-        """The request's prompt, uncut. Raises BadPromptError for a task the family can't."""
-        return _FAMILIES[self].prompt(request)
-
-
-_FAMILIES: dict[PromptFormat, Family] = {
-    PromptFormat.CODEGEEX: CODEGEEX,
-    PromptFormat.NANO_FIM: NANO,
-    PromptFormat.CODEGEEX2: CODEGEEX,
-    PromptFormat.CODEGEEX4: CODEGEEX4,
-    PromptFormat.CODEGEN: CODEGEN,
-    PromptFormat.CODET5P: SUMMARISER,
-    PromptFormat.CHATML: CHATML,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A prompt as ids; `lead` and `stop` are those of Prompt."""
-
-    ids: list[int]
-    lead: str
-    stop: tuple[str, ...]
-
-
-def of_catalogue(format: str) -> Family:
-    """The family of a model without a chat template, by what the catalogue calls its format.
-
-    Raises ValueError for a format that is no prompt.
-    """
-    if format in fim.FORMATS:
-        return fim.family(format)
-    others = {PLAIN: CODEGEN, TEXT: SUMMARISER, T5_SPAN: SPAN}
-    return others[format] if format in others else _FAMILIES[PromptFormat(format)]
-
-
-def fitting(controls: Container[str]) -> Family:
-    """The family of a model that nobody knows, by the control tokens that its tokenizer has."""
-    format = fim.fitting(controls)
-    return fim.family(format) if format else CODEGEN
-
-
-def render(
-    format: PromptFormat | Family, tokenizer: Tokenizer, request: Generate, budget: int
-) -> Rendered:
-    """At most `budget` token ids whose continuation answers the request.
-
-    With nothing to say they are the end-of-text token, since a network needs one. Raises
-    BadPromptError for a task the family can't, and when the request doesn't fit the budget.
-    """
-    others = quoting.fitting(request.snippets, request.language, tokenizer, budget)
-    prompt = format.prompt(replace(request, snippets=others))
-    begin = tokenizer.begin
-    ids = [*begin, *fit(prompt.pieces, tokenizer, budget - len(begin))]
-    return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop)
+__all__ = ["chat", "encoder_decoder", "family", "rendering", "template"]

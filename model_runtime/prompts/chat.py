@@ -14,7 +14,7 @@ from model_runtime.prompts import fim
 from model_runtime.prompts.family import Family, Format, Prompt
 from model_runtime.prompts.pieces import Control, Piece, Tail, Text
 from model_runtime.prompts.quoting import quoted
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 SYSTEM = "You are a programming assistant. You answer with code that is complete and correct."
 ONLY_CODE = "Output only the code."

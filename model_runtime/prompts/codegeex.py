@@ -12,7 +12,7 @@ from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.pieces import Tail, Text
 from model_runtime.prompts.quoting import quoted
 from model_runtime.prompts.tags import comment, comment_marks, instructed, tag_line
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 EXPLAIN = "Explain the code line by line"
 DOCUMENT = "Describe what the code does"

@@ -11,7 +11,7 @@ from collections.abc import Container
 
 from model_runtime.prompts.family import Family, Format, Prompt
 from model_runtime.prompts.pieces import Control, Head, Tail, Text
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 GAP, END_OF_GAP = "<extra_id_0>", "<extra_id_1>"
 # What CodeT5's decoder begins with, and what it may write without meaning it.

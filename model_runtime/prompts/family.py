@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from model_runtime.errors import BadPromptError
 from model_runtime.prompts.pieces import Piece
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from model_runtime.prompts.family import Family, Format, Prompt
 from model_runtime.prompts.pieces import Control, Head, Piece, Tail, Text
 from model_runtime.prompts.plain import template
 from model_runtime.prompts.quoting import quoted
-from model_runtime.protocol import Generate, Snippet, Task
+from model_runtime.wire.protocol import Generate, Snippet, Task
 
 
 class Slot(Enum):

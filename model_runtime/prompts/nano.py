@@ -8,7 +8,7 @@ from __future__ import annotations
 from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.pieces import Control, Head, Tail, Text
 from model_runtime.prompts.tags import tag_line
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 FIM_PREFIX = "<|fim_prefix|>"
 FIM_SUFFIX = "<|fim_suffix|>"

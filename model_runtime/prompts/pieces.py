@@ -7,23 +7,21 @@ budget and otherwise stays.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model_runtime.errors import BadPromptError
+from model_runtime.text.surrogates import clean
 
 if TYPE_CHECKING:
-    from model_runtime.tokenizer import Tokenizer
+    from model_runtime.text.tokenizer import Tokenizer
 
 # Code runs at 3 to 5 characters a token. Text is cut to this many before it is tokenized, so that
 # a minified file of a megabyte on one line costs no more than a page of code.
 MAX_CHARS_PER_TOKEN = 8
 HEAD_SHARE = 4
 STRIDE_SHARE = 4
-
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +144,3 @@ def _last_characters(text: str, limit: int) -> str:
 def _steps(excess: int, stride: int) -> int:
     """The smallest multiple of `stride` that takes the excess away."""
     return max(0, -(-excess // stride)) * stride
-
-
-def clean(text: str) -> str:
-    """Half an emoji can't be encoded: it becomes U+FFFD."""
-    return LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -9,7 +9,7 @@ from model_runtime.prompts.family import Family, Prompt
 from model_runtime.prompts.pieces import Tail, Text
 from model_runtime.prompts.quoting import quoted
 from model_runtime.prompts.tags import instructed
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 
 def complete(request: Generate) -> Prompt:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model_runtime.prompts.pieces import MAX_CHARS_PER_TOKEN, clean
+from model_runtime.prompts.pieces import MAX_CHARS_PER_TOKEN
 from model_runtime.prompts.tags import comment
-from model_runtime.protocol import Snippet
+from model_runtime.text.surrogates import clean
+from model_runtime.wire.protocol import Snippet
 
 if TYPE_CHECKING:
-    from model_runtime.tokenizer import Tokenizer
+    from model_runtime.text.tokenizer import Tokenizer
 
 # As much as the text behind the cursor has, so that half of a prompt is always the text before it,
 # which says most. What is quoted changes every few lines and is then read anew with all that

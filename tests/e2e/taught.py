@@ -16,11 +16,12 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.nn import functional
 
-from model_runtime.kv_cache import Rows
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.prompts import PromptFormat, render, shown
-from model_runtime.protocol import Generate
-from model_runtime.tokenizer import Tokenizer
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kv_cache import Rows
+from model_runtime.prompts.pieces import shown
+from model_runtime.prompts.rendering import PromptFormat, render
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Generate
 
 CONTEXT = 1536
 WORDS = 600

@@ -12,9 +12,10 @@ import tiny_hub
 import torch
 from torch.nn import functional
 
-from model_runtime.prompts import fim, render
-from model_runtime.protocol import Generate
-from model_runtime.tokenizer import Tokenizer
+from model_runtime.prompts import fim
+from model_runtime.prompts.rendering import render
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Generate
 
 Lesson = tuple[str, str, str]
 MOST_STEPS = 600

@@ -10,8 +10,8 @@ import transformers
 
 from model_runtime.prompts.encoder_decoder import fitting
 from model_runtime.prompts.pieces import Text
-from model_runtime.protocol import Generate
-from model_runtime.tokenizer import Tokenizer
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Generate
 
 MOST_STEPS = 400
 SURE = 0.02

@@ -17,7 +17,7 @@ import taught
 from acting import ActingEditor
 from wire import ROOT, Json, WireError
 
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 ADD = "def add(a, b):\n    return a + b"
 LONG = [f"step {number}" for number in range(60)]

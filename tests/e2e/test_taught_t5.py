@@ -12,7 +12,7 @@ import taught_t5
 from acting import ActingEditor
 from wire import ROOT
 
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 ADD = "def add(a, b):\n    return a + b"
 JOIN = "def join(parts):\n    return ''.join(parts)"

@@ -19,7 +19,7 @@ from editor import Editor
 from fake_runtime import FakeRuntime, candidates
 
 from codegeex_lsp.commands.editor_config import configuration
-from codegeex_lsp.languages import LANGUAGES
+from codegeex_lsp.text.languages import LANGUAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "editors" / "jetbrains" / "lsp4ij-template"

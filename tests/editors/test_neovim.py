@@ -9,7 +9,7 @@ import pytest
 from fake_runtime import FakeRuntime, candidates
 from neovim import PLUGIN, Neovim
 
-from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason
+from model_runtime.wire.protocol import Failure, Generate, Loading, ModelState, Reason
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from fake_runtime import Answer, FakeRuntime, candidates
 from neovim import Neovim
 
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 TWICE = "名前 = '😀'\n\n\ndef twice(a):\n    return 2 * a\n"
 STATUSLINE = "return require('codegeex').statusline()"

@@ -16,7 +16,7 @@ import taught
 from model_runtime.evaluation import problems
 from model_runtime.evaluation.languages import find
 from model_runtime.evaluation.sampling import generation_prompt
-from model_runtime.protocol import Generate
+from model_runtime.wire.protocol import Generate
 
 pytestmark = pytest.mark.usefixtures("isolation")
 

@@ -21,7 +21,7 @@ from model_runtime.evaluation.passk import (
 )
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.sampling import generation_prompt, translation_prompt
-from model_runtime.prompts import tag_line
+from model_runtime.prompts.tags import tag_line
 
 
 def rules(path: Path, kind: str) -> list[dict[str, Any]]:

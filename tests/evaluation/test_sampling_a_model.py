@@ -18,7 +18,9 @@ sys.path.append(str(ROOT / "tests/runtime"))
 
 import tiny  # noqa: E402
 
-from model_runtime import __version__, client, endpoint  # noqa: E402
+from model_runtime import __version__  # noqa: E402
+from model_runtime.commands import client  # noqa: E402
+from model_runtime.wire import endpoint  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("isolation")
 

@@ -13,8 +13,8 @@ import pytest
 from local_hub import LocalHub
 from sample_model import MODEL, SHARDS
 
-from codegeex_lsp.config_file import ConfigFileError, set_model
-from codegeex_lsp.settings import load_trusted
+from codegeex_lsp.config.config_file import ConfigFileError, set_model
+from codegeex_lsp.config.settings import load_trusted
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "model_runtime" / "embedded"

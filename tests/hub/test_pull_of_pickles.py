@@ -18,7 +18,7 @@ from test_pull import models, refused
 sys.path.append(str(Path(__file__).resolve().parents[1] / "runtime"))
 import tiny_hub
 
-from model_runtime import hub_folder, weights
+from model_runtime.folders import hub_folder, opening
 
 MODEL, HUB_ID = "codegen-350m-mono", "Salesforce/codegen-350M-mono"
 PICKLE = "pytorch_model.bin"
@@ -76,7 +76,7 @@ def test_it_is_asked_as_the_catalogue_says(folder: Path) -> None:
     found = hub_folder.find(MODEL)
     assert found is not None
     assert found.name == MODEL
-    loaded = weights.load(MODEL, torch.device("cpu"), torch.float32)
+    loaded = opening.load(MODEL, torch.device("cpu"), torch.float32)
     assert loaded.name == MODEL
 
 

@@ -7,9 +7,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegeex_lsp import languages
 from codegeex_lsp.index import chunks
 from codegeex_lsp.index.chunks import MOST_LINES, Chunk
+from codegeex_lsp.text import languages
 
 
 def cut(text: str, name: str = "Python") -> list[Chunk]:

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from model_runtime import __version__, endpoint, protocol
-from model_runtime.endpoint import Meeting
-from model_runtime.protocol import (
+from model_runtime import __version__
+from model_runtime.wire import endpoint, protocol
+from model_runtime.wire.endpoint import Meeting
+from model_runtime.wire.protocol import (
     PROTOCOL_VERSION,
     Failure,
     Generate,

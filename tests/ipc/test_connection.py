@@ -12,8 +12,9 @@ import msgpack
 import pytest
 from processes import Client, Runtime
 
-from model_runtime import __version__, protocol
-from model_runtime.protocol import Failure, Reason, Result, StatusQuery, Welcome
+from model_runtime import __version__
+from model_runtime.wire import protocol
+from model_runtime.wire.protocol import Failure, Reason, Result, StatusQuery, Welcome
 
 
 def check_refused(client: Client) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from processes import PATIENCE_S, Runtime, until
 
-from model_runtime import endpoint
-from model_runtime.protocol import Failure, Loading, ModelState, Reason, Result, Stop
+from model_runtime.wire import endpoint
+from model_runtime.wire.protocol import Failure, Loading, ModelState, Reason, Result, Stop
 
 
 def check_nothing_left(runtime: Runtime) -> None:

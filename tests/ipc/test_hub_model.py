@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from processes import Client, Runtime
 
-from model_runtime.protocol import Cancel, Chunk, Failure, Generate, Reason, Result, Task, Welcome
+from model_runtime.wire.protocol import (
+    Cancel,
+    Chunk,
+    Failure,
+    Generate,
+    Reason,
+    Result,
+    Task,
+    Welcome,
+)
 
 # transformers alone takes seconds to be imported, and many on a busy machine.
 PATIENCE_S = 100.0

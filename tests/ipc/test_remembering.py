@@ -6,7 +6,7 @@ from typing import Any
 
 from processes import Client, Runtime, until
 
-from model_runtime.protocol import Forget, Remember
+from model_runtime.wire.protocol import Forget, Remember
 
 
 def remembered(client: Client) -> dict[str, Any]:

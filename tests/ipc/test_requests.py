@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 from processes import Client, Runtime, until
 
-from model_runtime.protocol import (
-    Cancel,
-    Chunk,
-    Failure,
-    Generate,
-    Priority,
-    Reason,
-    Result,
-)
+from model_runtime.wire.protocol import Cancel, Chunk, Failure, Generate, Priority, Reason, Result
 
 # Some thousands of steps: seconds, if nobody ends it.
 LONG: dict[str, Any] = {"max_new_tokens": 4000, "stream": True}

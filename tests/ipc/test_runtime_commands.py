@@ -9,7 +9,7 @@ import pytest
 import torch
 from processes import PATIENCE_S, Runtime
 
-from model_runtime.protocol import Result
+from model_runtime.wire.protocol import Result
 
 
 def test_status_and_stop_of_a_running_runtime(runtime: Runtime) -> None:

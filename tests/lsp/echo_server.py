@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from codegeex_lsp.structuring import import_lsprotocol
+from codegeex_lsp.lsp.structuring import import_lsprotocol
 
 # A test that imports this module shares lsprotocol's classes with others: those want them whole.
 if __name__ == "__main__":
@@ -19,9 +19,10 @@ if __name__ == "__main__":
 
 from lsprotocol import types
 
-from codegeex_lsp import logs, transport
-from codegeex_lsp.errors import InvalidParamsError
-from codegeex_lsp.lsp_server import HardenedServer
+from codegeex_lsp.config import logs
+from codegeex_lsp.lsp import transport
+from codegeex_lsp.lsp.errors import InvalidParamsError
+from codegeex_lsp.lsp.server import HardenedServer
 
 USER_CODE = "my_own_code"
 

@@ -15,8 +15,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-from model_runtime import __version__, endpoint, protocol
-from model_runtime.protocol import (
+from model_runtime import __version__
+from model_runtime.wire import endpoint, protocol
+from model_runtime.wire.protocol import (
     Candidate,
     Embed,
     Embedding,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codegeex_lsp import languages
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.context import Context
-from codegeex_lsp.documents import Position, Snapshot
+from codegeex_lsp.text import languages
+from codegeex_lsp.text.documents import Position, Snapshot
 
 MARK = "‸"
 

@@ -8,7 +8,6 @@ import string
 import pytest
 from marked import MARK
 
-from codegeex_lsp import languages
 from codegeex_lsp.actions import (
     anchor,
     answers,
@@ -21,8 +20,9 @@ from codegeex_lsp.actions import (
 )
 from codegeex_lsp.actions.passage import Passage, enclosing, is_definition, of_selection, with_tabs
 from codegeex_lsp.actions.plan import Change, Refusal
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.languages import LANGUAGES, Language
+from codegeex_lsp.text import languages
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.text.languages import LANGUAGES, Language
 
 
 def snapshot_of(text: str, language_id: str = "python") -> Snapshot:

@@ -13,8 +13,8 @@ from acting import FULL, ActingEditor, without
 from fake_runtime import Answer, FakeRuntime, candidates
 from wire import Json, WireError, at
 
-from codegeex_lsp.languages import LANGUAGES
-from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason, Task
+from codegeex_lsp.text.languages import LANGUAGES
+from model_runtime.wire.protocol import Failure, Generate, Loading, ModelState, Reason, Task
 
 ADD = "def add(a, b):\n    return a + b"
 SAYS = {

@@ -8,7 +8,7 @@ from marked import MARK, context_of
 
 from codegeex_lsp.completion.cache import LASTING, SuggestionCache
 from codegeex_lsp.completion.suggestion import Suggestion
-from model_runtime.protocol import Reason
+from model_runtime.wire.protocol import Reason
 
 URI = "file:///project/file"
 

@@ -14,7 +14,7 @@ from editor import Editor
 from fake_runtime import FakeRuntime, candidates
 from wire import ROOT
 
-from model_runtime.protocol import Failure, Generate, Loading, ModelState, Reason
+from model_runtime.wire.protocol import Failure, Generate, Loading, ModelState, Reason
 
 Done = subprocess.CompletedProcess[str]
 

@@ -11,9 +11,9 @@ from marked import MARK, context_of, place
 
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.context import refusal
-from codegeex_lsp.documents import Position, Snapshot
-from codegeex_lsp.settings import CompletionSettings, Settings
-from model_runtime.protocol import Reason
+from codegeex_lsp.config.settings import CompletionSettings, Settings
+from codegeex_lsp.text.documents import Position, Snapshot
+from model_runtime.wire.protocol import Reason
 
 # --- cutting ------------------------------------------------------------------------------------
 

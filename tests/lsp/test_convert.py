@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from lsprotocol import types
 
-from codegeex_lsp import convert
-from codegeex_lsp.convert import Replacement
-from codegeex_lsp.documents import Edit, Position, PositionEncoding, Snapshot, UnitPosition
-from codegeex_lsp.notebooks import Cell
+from codegeex_lsp.lsp import convert
+from codegeex_lsp.lsp.convert import Replacement
+from codegeex_lsp.text.documents import Edit, Position, PositionEncoding, Snapshot, UnitPosition
+from codegeex_lsp.text.notebooks import Cell
 
 UTF8, UTF16, UTF32 = PositionEncoding
 SNAPSHOT = Snapshot.of("file:///a.py", 1, "python", "漢😀 val\r\nsecond\n")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegeex_lsp.documents import (
+from codegeex_lsp.text.documents import (
     DocumentStore,
     Edit,
     Position,

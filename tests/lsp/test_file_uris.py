@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from codegeex_lsp import file_uris
+from codegeex_lsp.text import file_uris
 
 
 @pytest.mark.parametrize(

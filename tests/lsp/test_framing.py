@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegeex_lsp.errors import InvalidRequestError, MessageError, ParseError
-from codegeex_lsp.framing import Frames
+from codegeex_lsp.lsp.errors import InvalidRequestError, MessageError, ParseError
+from codegeex_lsp.lsp.framing import Frames
 
 
 def check(stream: bytes, *expected: bytes | type[MessageError], chunk: int = 7) -> None:

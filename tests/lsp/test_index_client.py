@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from codegeex_lsp import index_client
-from codegeex_lsp.index_client import IndexClient, IndexPhase, IndexState, NoIndexError
+from codegeex_lsp.workspace import index_client
+from codegeex_lsp.workspace.index_client import IndexClient, IndexPhase, IndexState, NoIndexError
 
 BOUNDS = {"files": 100, "file_bytes": 100_000, "bytes": 1_000_000}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from codegeex_lsp import languages
-from codegeex_lsp.languages import LANGUAGES, BlockStyle
-from model_runtime.prompts import tag_line
+from codegeex_lsp.text import languages
+from codegeex_lsp.text.languages import LANGUAGES, BlockStyle
+from model_runtime.prompts.tags import tag_line
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden/codegeex/languages.json"
 

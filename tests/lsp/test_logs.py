@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codegeex_lsp import logs
+from codegeex_lsp.config import logs
 
 USER_CODE = "my_own_code"
 OURS = logging.getLogger("codegeex_lsp.somewhere")

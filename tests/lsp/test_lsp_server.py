@@ -10,7 +10,7 @@ import pytest
 from echo_server import USER_CODE
 from session import Json, Session
 
-from codegeex_lsp.documents import Position
+from codegeex_lsp.text.documents import Position
 
 URI = "file:///a.py"
 POSITION = {"line": 0, "character": 0}

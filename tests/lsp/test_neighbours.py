@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from codegeex_lsp.neighbours import MOST, NEAREST, Neighbours
-from model_runtime.protocol import Forget, Remember
+from codegeex_lsp.workspace.neighbours import MOST, NEAREST, Neighbours
+from model_runtime.wire.protocol import Forget, Remember
 
 
 async def test_of_ten_thousand_documents_the_newest_are_asked_about_one_after_the_other() -> None:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked import MARK, context_of, place
 
-from codegeex_lsp import languages
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.postprocess import confident, process
 from codegeex_lsp.completion.suggestion import Suggestion
-from model_runtime.protocol import Reason
+from codegeex_lsp.text import languages
+from model_runtime.wire.protocol import Reason
 
 
 def check(before: str, raw: str, expected: str | Reason, language_id: str = "python") -> None:

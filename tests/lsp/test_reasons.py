@@ -5,7 +5,7 @@ import re
 import pytest
 
 from codegeex_lsp.completion.reasons import SENTENCES, Explained, sentence
-from model_runtime.protocol import Reason
+from model_runtime.wire.protocol import Reason
 
 JARGON = re.compile(
     r"\b(engine|runtime|decode|logits?|logprobs?|kv|cache|prefill|tokens?|ipc|daemon|socket|suffix|"

@@ -9,9 +9,9 @@ from editor import Editor
 from fake_runtime import FakeRuntime
 from wire import change_at
 
-from codegeex_lsp.documents import Snapshot
-from codegeex_lsp.remembering import AT_ONCE, MAX_DOCUMENTS, Remembering
-from model_runtime.protocol import MAX_REMEMBERED_CHARS, Forget, ModelState, Remember
+from codegeex_lsp.runtime.remembering import AT_ONCE, MAX_DOCUMENTS, Remembering
+from codegeex_lsp.text.documents import Snapshot
+from model_runtime.wire.protocol import MAX_REMEMBERED_CHARS, Forget, ModelState, Remember
 
 Editors = Callable[..., Editor]
 QUIET_S = 0.02

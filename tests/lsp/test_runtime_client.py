@@ -11,10 +11,10 @@ import pytest
 from fake_runtime import DEVICE, MODEL, TOKEN, FakeRuntime
 
 from codegeex_lsp import __version__
-from codegeex_lsp.runtime_client import LinkState, Phase, RuntimeClient, Unanswered
-from codegeex_lsp.settings import TrustedSettings
-from model_runtime import endpoint, protocol
-from model_runtime.protocol import Failure, Generate, ModelState, Reason
+from codegeex_lsp.config.settings import TrustedSettings
+from codegeex_lsp.runtime.client import LinkState, Phase, RuntimeClient, Unanswered
+from model_runtime.wire import endpoint, protocol
+from model_runtime.wire.protocol import Failure, Generate, ModelState, Reason
 
 TRUSTED = TrustedSettings(model=MODEL, device=DEVICE)
 WELCOME = protocol.Welcome(protocol.PROTOCOL_VERSION, __version__, 1, MODEL, 2000)

@@ -19,7 +19,7 @@ from editor import INLINE, Editor
 from fake_runtime import FakeRuntime, counted_letters
 from wire import ROOT, TIMEOUT_S, Json, WireError
 
-from model_runtime.protocol import Embed, Embedding, Failure, Priority, Reason
+from model_runtime.wire.protocol import Embed, Embedding, Failure, Priority, Reason
 
 OPTIONS = {"completion": {"pause": "off"}}
 WHOLE = {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 9, "character": 0}}}

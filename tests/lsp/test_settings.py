@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegeex_lsp import settings, settings_reference
-from codegeex_lsp.settings import (
+from codegeex_lsp.config import settings
+from codegeex_lsp.config.settings import (
     ActionSettings,
     CompletionSettings,
     IndexSettings,
@@ -21,6 +21,7 @@ from codegeex_lsp.settings import (
     from_client,
     load_trusted,
 )
+from scripts import settings_reference
 
 DEFAULTS = Settings()
 

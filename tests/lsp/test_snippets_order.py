@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codegeex_lsp.snippets import in_stable_order
-from model_runtime.protocol import Snippet
+from codegeex_lsp.workspace.snippets import in_stable_order
+from model_runtime.wire.protocol import Snippet
 
 A, B, C, D = (Snippet(f"{name}.py", name) for name in "abcd")
 

@@ -8,8 +8,8 @@ import attrs
 import pytest
 from lsprotocol import types
 
-from codegeex_lsp.errors import InvalidParamsError
-from codegeex_lsp.structuring import (
+from codegeex_lsp.lsp.errors import InvalidParamsError
+from codegeex_lsp.lsp.structuring import (
     CAPABILITIES_READ,
     build_converter,
     structure,

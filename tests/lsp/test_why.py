@@ -13,7 +13,7 @@ from editor import INLINE, Editor, File
 from fake_runtime import DEVICE, MODEL, FakeRuntime, candidates
 from wire import Json
 
-from model_runtime.protocol import Failure, Loading, ModelState, Reason
+from model_runtime.wire.protocol import Failure, Loading, ModelState, Reason
 
 Editors = Callable[..., Editor]
 

@@ -13,7 +13,7 @@ from networks import load_network
 from safetensors.torch import save_file
 from tiny import config, network, tokenizer_json
 
-from model_runtime import weights
+from model_runtime.folders import opening
 
 SHAPE = config()
 
@@ -59,7 +59,7 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_exported_run_is_a_model_that_loads(scripts: Path, run: Path, tmp_path: Path) -> None:
     result = run_export(scripts, run, tmp_path / "model")
     assert (result.returncode, result.stderr) == (0, "")
-    model = weights.load(str(tmp_path / "model"), torch.device("cpu"), torch.float32)
+    model = opening.load(str(tmp_path / "model"), torch.device("cpu"), torch.float32)
     assert model.config == SHAPE
     exact = network(SHAPE).state_dict()["embedding.word_embeddings.weight"]
     found = load_network(tmp_path / "model").state_dict()["embedding.word_embeddings.weight"]

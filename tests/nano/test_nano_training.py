@@ -17,9 +17,9 @@ import torch
 from tiny import CONTROLS, tokenizer_json
 from wheels import code
 
-from model_runtime.prompts import PromptFormat, render
-from model_runtime.protocol import Generate
-from model_runtime.tokenizer import Tokenizer
+from model_runtime.prompts.rendering import PromptFormat, render
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Generate
 
 TEXT = code("alpha", 12)
 

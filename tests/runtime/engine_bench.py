@@ -12,13 +12,13 @@ import tiny
 import torch
 from torch import Tensor
 
-from model_runtime.counters import Work
-from model_runtime.device import Device
-from model_runtime.engine import Engine
-from model_runtime.kv_cache import KVCache, Rows
-from model_runtime.protocol import Candidate, Chunk, Embedding, Failure, Generate, Result
-from model_runtime.scheduler import Job, Scheduler
-from model_runtime.weights import LoadedModel
+from model_runtime.device.kinds import Device
+from model_runtime.engine.counters import Work
+from model_runtime.engine.engine import Engine
+from model_runtime.engine.scheduler import Job, Scheduler
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.networks.kv_cache import KVCache, Rows
+from model_runtime.wire.protocol import Candidate, Chunk, Embedding, Failure, Generate, Result
 
 DEVICE = Device(torch.device("cpu"), torch.float32, 16, "a test")
 

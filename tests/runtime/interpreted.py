@@ -13,8 +13,8 @@ os.environ["TRITON_INTERPRET"] = "1"
 
 import torch
 
-from model_runtime.models.kernels.triton import TritonInt4, TritonInt8
-from model_runtime.quantization import Int8Matrix, quantize_int4, quantize_int8
+from model_runtime.networks.kernels.triton import TritonInt4, TritonInt8
+from model_runtime.networks.quantization import Int8Matrix, quantize_int4, quantize_int8
 
 # CodeGeeX-13B's columns by a few of its rows, then odd sizes and torn groups.
 SHAPES = [(32, 5120), (4, 20480), (64, 128), (5, 7), (33, 1100), (7, 2112)]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from model_runtime import weights
-from model_runtime.assembly import Shards, assemble
-from model_runtime.models.codegeex import CodeGeeX
+from model_runtime.folders import native
+from model_runtime.folders.assembly import Shards, assemble
+from model_runtime.networks.codegeex import CodeGeeX
 
 
 def load_network(folder: Path) -> CodeGeeX:
     """In float32 on the CPU; raises WeightsError as weights.load() does."""
-    description = weights.read_description(folder)
-    weights.verify(folder, description)
+    description = native.read_description(folder)
+    native.verify(folder, description)
     shards = Shards(folder, description.weights)
     return assemble(shards, description.config, torch.device("cpu"), torch.float32)

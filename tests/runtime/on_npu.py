@@ -12,19 +12,21 @@ import python_npu
 import tiny
 import torch
 
-from model_runtime import fit, loading, weights
-from model_runtime.counters import Work
-from model_runtime.device import Device, npu
-from model_runtime.engine import Engine
-from model_runtime.protocol import Generate, Result
-from model_runtime.scheduler import Scheduler
+from model_runtime.device import memory, npu
+from model_runtime.device.kinds import Device
+from model_runtime.engine import loading
+from model_runtime.engine.counters import Work
+from model_runtime.engine.engine import Engine
+from model_runtime.engine.scheduler import Scheduler
+from model_runtime.folders import opening
+from model_runtime.wire.protocol import Generate, Result
 
 
 def complete(device: Device, folder: Path) -> tuple[list[str], str]:
     """The candidates' texts, and the kind of device the logits were on."""
     said: list[object] = []
     scheduler = Scheduler(lambda _job, message: said.append(message))
-    model = weights.load(str(folder), device.place, device.dtype)
+    model = opening.load(str(folder), device.place, device.dtype)
     engine = Engine(model, device, scheduler, lambda _job, message: said.append(message), Work())
     engine.warm_up()
     scheduler.submit(1, Generate(1, "def f(x):\n", language="Python", max_new_tokens=12))
@@ -71,7 +73,7 @@ if __name__ == "__main__":
                 "place": place,
                 "cpu": complete(on_cpu, folder)[0],
                 "waits": module.waits,
-                "free": fit.free_bytes(found.place),
+                "free": memory.free_bytes(found.place),
                 "leak": leaks(),
                 "checked": checked(found),
             }

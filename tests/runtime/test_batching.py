@@ -12,8 +12,8 @@ import torch
 from engine_bench import DEVICE, Bench, check_same
 from torch import Tensor
 
-from model_runtime import fit
-from model_runtime.protocol import Candidate, Failure, Priority, Reason
+from model_runtime.folders import fit
+from model_runtime.wire.protocol import Candidate, Failure, Priority, Reason
 
 PREFIXES = {
     1: "x = 1\n",

@@ -12,12 +12,12 @@ import torch
 from engine_bench import Bench
 from torch import Tensor
 
-from model_runtime.beam import Beams
-from model_runtime.continuation import Continuation
-from model_runtime.kv_cache import KVCache
-from model_runtime.prompts import render
-from model_runtime.protocol import Candidate, Chunk, Failure, Generate, Reason
-from model_runtime.stopping import StopRules
+from model_runtime.decoding.beam import Beams
+from model_runtime.decoding.continuation import Continuation
+from model_runtime.decoding.stopping import StopRules
+from model_runtime.networks.kv_cache import KVCache
+from model_runtime.prompts.rendering import render
+from model_runtime.wire.protocol import Candidate, Chunk, Failure, Generate, Reason
 
 LETTERS = "abc"
 

@@ -13,16 +13,16 @@ import tiny
 import torch
 
 from benchmarks import gpu
-from model_runtime import __main__, bench, installing
-from model_runtime.bench import random_model, report, speed
+from model_runtime import __main__, installing
+from model_runtime.bench import measuring, random_model, report, speed
 from model_runtime.bench.random_model import CODEGEEX_13B, random_network, sized
 from model_runtime.bench.speed import Cancel, Machine, Speed, measure_network
-from model_runtime.device import Device
-from model_runtime.fit import FitError
-from model_runtime.models.codegeex import CodeGeeXConfig
-from model_runtime.models.kernels import Dequantizing
-from model_runtime.models.linear import Int4Linear, Int8Linear
-from model_runtime.quantization import Precision
+from model_runtime.device.kinds import Device
+from model_runtime.folders.fit import FitError
+from model_runtime.networks.codegeex import CodeGeeXConfig
+from model_runtime.networks.kernels.dequantizing import Dequantizing
+from model_runtime.networks.linear import Int4Linear, Int8Linear
+from model_runtime.networks.quantization import Precision
 
 CPU = Device(torch.device("cpu"), torch.float32, 16, "cpu in float32: the test's")
 SMALL = CodeGeeXConfig(64, 2, 2, 8192, 256)
@@ -92,7 +92,7 @@ def test_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     """All networks of a run: ours first, torch's each smaller than the one before, the peers."""
     monkeypatch.setattr(speed, "CONTEXTS", (8, 64))
     monkeypatch.setattr(speed, "PREFILL", 48)
-    speeds = list(bench.measure(SMALL, CPU))
+    speeds = list(measuring.measure(SMALL, CPU))
     assert [one.name for one in speeds] == [
         *("float32", "int8", "int4", "int8 by onnxruntime"),
         *("int8, dequantized each time", "transformers, float32, eager"),

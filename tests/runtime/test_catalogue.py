@@ -7,11 +7,13 @@ import re
 import pytest
 from tokenizers import Tokenizer as TokenizerFile
 
-from model_runtime import catalogue
-from model_runtime.catalogue import Ability, Model
 from model_runtime.errors import UnknownModelError
-from model_runtime.prompts import PromptFormat, fim
-from model_runtime.weights import EMBEDDED_FOLDER, read_description
+from model_runtime.folders.native import read_description
+from model_runtime.hub import catalogue
+from model_runtime.hub.catalogue import Ability, Model
+from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.prompts import fim
+from model_runtime.prompts.rendering import PromptFormat
 
 MODELS = list(catalogue.models().values())
 FORMATS = {*fim.FORMATS, *PromptFormat, "plain", "text", "t5-span"}

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from model_runtime.errors import BadPromptError
-from model_runtime.kv_cache import Rows
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig, fast_gelu
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig, fast_gelu
+from model_runtime.networks.kv_cache import Rows
 
 SMALL = CodeGeeXConfig(
     hidden_size=32, num_layers=2, num_attention_heads=4, vocab_size=64, max_position_embeddings=24

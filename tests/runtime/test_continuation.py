@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.continuation import turns_in_circles
+from model_runtime.decoding.continuation import turns_in_circles
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,16 @@ from networks import load_network
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_runtime import weights
+from model_runtime import options
 from model_runtime.__main__ import main
-from model_runtime.conversion import convert, layout, sources, target
+from model_runtime.conversion import layout, sources, target
+from model_runtime.conversion.checkpoint import convert
 from model_runtime.conversion.progress import Progress
 from model_runtime.errors import WeightsError
-from model_runtime.kv_cache import Rows
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.quantization import quantize_int8
+from model_runtime.folders import native, opening
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kv_cache import Rows
+from model_runtime.networks.quantization import quantize_int8
 
 ONE_SHARD = "model-00001-of-00001.safetensors"
 WORDS = "embedding.word_embeddings.weight"
@@ -349,7 +351,7 @@ def test_shards(tensors: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(layout, "SHARD_BYTES", 20_000)
     made = tmp_path / "made"
     assert run(single(tensors, tmp_path), made, "--quantize", "int8") == 0
-    files = weights.read_description(made).weights
+    files = native.read_description(made).weights
     count = len(files)
     assert count > 3
     expected = [f"model-{index:05}-of-{count:05}.safetensors" for index in range(1, count + 1)]
@@ -370,7 +372,7 @@ def test_what_was_made_is_a_model(tmp_path: Path) -> None:
     network = CodeGeeX(CodeGeeXConfig(8, 1, 2, 52224, 16)).half()
     made = tmp_path / "made"
     converted(single(dict(network.state_dict()), tmp_path), made)
-    model = weights.load(str(made), torch.device("cpu"), torch.float32)
+    model = opening.load(str(made), torch.device("cpu"), torch.float32)
     assert model.name == "made"
     assert model.config == network.config
     assert model.format == "codegeex"
@@ -379,13 +381,13 @@ def test_what_was_made_is_a_model(tmp_path: Path) -> None:
     assert model.tokenizer.encode("  def") == [50266, 4299]
     (made / "vocab.json").write_text("{}")
     with pytest.raises(WeightsError, match=r"vocab\.json is damaged"):
-        weights.load(str(made), torch.device("cpu"), torch.float32)
+        opening.load(str(made), torch.device("cpu"), torch.float32)
 
 
 def test_a_vocabulary_too_small_for_the_tokenizer(tensors: Tensors, tmp_path: Path) -> None:
     converted(single(tensors, tmp_path), tmp_path / "made")
     with pytest.raises(WeightsError, match="has 50400 tokens and the network only 260"):
-        weights.load(str(tmp_path / "made"), torch.device("cpu"), torch.float32)
+        opening.load(str(tmp_path / "made"), torch.device("cpu"), torch.float32)
 
 
 # --- bad input --------------------------------------------------------------------------------
@@ -507,7 +509,7 @@ def test_tensors_that_do_not_fit(
 def test_another_family(tmp_path: Path, refused: Any) -> None:
     gpt2 = {"transformer.wte.weight": torch.ones(8, 4), "transformer.h.0.ln_1.bias": torch.ones(4)}
     refused(saved(tmp_path, gpt2), "holds another model than CodeGeeX-13B")
-    refused(weights.EMBEDDED_FOLDER, "holds another model than CodeGeeX-13B")
+    refused(options.EMBEDDED_FOLDER, "holds another model than CodeGeeX-13B")
 
 
 def test_heads(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
@@ -668,7 +670,8 @@ import io, os, shutil, signal, sys
 from pathlib import Path
 import torch
 from model_runtime import weights
-from model_runtime.conversion import convert, layout, target
+from model_runtime.conversion.checkpoint import convert
+from model_runtime.conversion import (layout, target)
 from model_runtime.errors import WeightsError
 
 torch.set_num_threads(1)  # a fork has none of its parent's threads

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_runtime.device import DeviceError, Sources, choose, cpu, cuda, npu
+from model_runtime.device import cpu, cuda, npu
+from model_runtime.device.choice import Sources, choose
+from model_runtime.device.kinds import DeviceError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -217,7 +219,7 @@ def in_a_process_with_torch_npu(folder: Path, version: str, source: str, wanted:
     (about / "entry_points.txt").write_text("[torch.backends]\ntorch_npu = torch_npu:_autoload\n")
     program = (
         "from model_runtime import loading; loading.keep_plugins_out()\n"
-        "from model_runtime.device import choose\n"
+        "from model_runtime.device.choice import choose\n"
         "from model_runtime.errors import RuntimeFailure\n"
         f"try: print(choose('{wanted}').reason)\nexcept RuntimeFailure as error: print(error)"
     )

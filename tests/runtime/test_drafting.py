@@ -9,13 +9,14 @@ import pytest
 from engine_bench import Bench
 
 from benchmarks.drafting import Engine, compare, places
-from model_runtime import drafting
-from model_runtime.drafting import Drafts
-from model_runtime.mixing import Trust
-from model_runtime.ngrams import Index
-from model_runtime.recall import LineTokens, Recall, Vocabulary
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.weights import EMBEDDED_FOLDER, TOKENIZER_FILE
+from model_runtime.decoding import drafting
+from model_runtime.decoding.drafting import Drafts
+from model_runtime.decoding.mixing import Trust
+from model_runtime.folders.native import TOKENIZER_FILE
+from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.recall.ngrams import Index
+from model_runtime.recall.recall import LineTokens, Recall, Vocabulary
+from model_runtime.text.tokenizer import Tokenizer
 
 ALWAYS = Trust(bias=50.0, match=0.0, agreement=0.0, places=0.0, network=0.0)
 TOKENIZER = Tokenizer.from_json(EMBEDDED_FOLDER / TOKENIZER_FILE)

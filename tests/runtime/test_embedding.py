@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from model_runtime import embedding
-from model_runtime.embedding import EmbeddingRun
-from model_runtime.protocol import (
+from model_runtime.engine import embedding
+from model_runtime.engine.embedding import EmbeddingRun
+from model_runtime.wire.protocol import (
     MOST_TEXTS,
     Embed,
     Embedding,

@@ -10,11 +10,11 @@ import tiny_t5
 import torch
 from engine_bench import DEVICE, Bench
 
-from model_runtime import weights
 from model_runtime.errors import WeightsError
-from model_runtime.prompts import render
-from model_runtime.protocol import Chunk, Failure, Generate, Priority, Reason, Result, Task
-from model_runtime.weights import LoadedModel
+from model_runtime.folders import opening
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.prompts.rendering import render
+from model_runtime.wire.protocol import Chunk, Failure, Generate, Priority, Reason, Result, Task
 
 CODE = "def f(x):\n    return x + 1\n"
 OTHERS = {2: "x = 1", 3: "for one in many:\n    print(one)\n" * 2, 4: "y"}
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> LoadedModel:
-    return weights.load(str(folder), DEVICE.place, DEVICE.dtype)
+    return opening.load(str(folder), DEVICE.place, DEVICE.dtype)
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_an_answer_ends_where_the_positions_do(bench: Bench, model: LoadedModel)
 def test_a_quantized_one_says_nearly_the_same(
     folder: Path, model: LoadedModel, kept: str, tmp_path: Path
 ) -> None:
-    quantized = weights.load(str(folder), DEVICE.place, DEVICE.dtype, kept)
+    quantized = opening.load(str(folder), DEVICE.place, DEVICE.dtype, kept)
     (found,) = ask(Bench(tmp_path, quantized), max_new_tokens=4).candidates
     assert found.tokens == 4
 
@@ -254,4 +254,4 @@ def test_missing_tensors_are_named(tmp_path: Path) -> None:
     del tensors["decoder.block.1.layer.1.EncDecAttention.k.weight"]
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(WeightsError, match=r"lacks 1 tensors, decoder\.block\.1.*EncDecAttention"):
-        weights.load(str(path.parent), DEVICE.place, DEVICE.dtype)
+        opening.load(str(path.parent), DEVICE.place, DEVICE.dtype)

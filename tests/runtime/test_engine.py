@@ -12,9 +12,9 @@ from engine_bench import Bench
 from torch import Tensor
 
 from model_runtime import logs
-from model_runtime.fit import BRANCHES
-from model_runtime.kv_cache import Rows
-from model_runtime.protocol import Chunk, Failure, Priority, Reason, Result
+from model_runtime.folders.fit import BRANCHES
+from model_runtime.networks.kv_cache import Rows
+from model_runtime.wire.protocol import Chunk, Failure, Priority, Reason, Result
 
 
 @pytest.fixture

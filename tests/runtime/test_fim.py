@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.prompts import of_catalogue
 from model_runtime.prompts.fim import CODEGEEX4, FORMATS, Place, pieces
 from model_runtime.prompts.pieces import Control, Head, Tail, Text, shown
-from model_runtime.protocol import Generate, Snippet
+from model_runtime.prompts.rendering import of_catalogue
+from model_runtime.wire.protocol import Generate, Snippet
 
 P, S = "def add(a, b):\n    ", "\n    return c\n"
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_runtime import fit, system_memory, weights
-from model_runtime.fit import GIB, FitError, Need
-from model_runtime.models.bitsandbytes_linear import BitsAndBytes
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.quantization import Precision
+from model_runtime.device import memory, system_memory
+from model_runtime.folders import fit, native, opening
+from model_runtime.folders.fit import GIB, FitError, Need
+from model_runtime.networks import kv_size
+from model_runtime.networks.bitsandbytes_linear import BitsAndBytes
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.quantization import Precision
 
 LARGE = CodeGeeXConfig(5120, 39, 40, 52224, 2048)
 NANO = CodeGeeXConfig(256, 4, 4, 8192, 512)
@@ -57,9 +59,9 @@ def test_a_small_model_is_served_in_float_however_it_is_stored() -> None:
 
 
 def test_keys_and_values_of_a_large_model_are_halved_on_a_cpu() -> None:
-    assert fit.kv_dtype(LARGE, torch.float32, CPU) == torch.bfloat16
-    assert fit.kv_dtype(NANO, torch.float32, CPU) == torch.float32
-    assert fit.kv_dtype(LARGE, torch.float16, torch.device("cuda")) == torch.float16
+    assert kv_size.kv_dtype(LARGE, torch.float32, CPU) == torch.bfloat16
+    assert kv_size.kv_dtype(NANO, torch.float32, CPU) == torch.float32
+    assert kv_size.kv_dtype(LARGE, torch.float16, torch.device("cuda")) == torch.float16
 
 
 NEEDS: dict[fit.Kept, Need] = {
@@ -146,7 +148,7 @@ def test_memory_that_ran_out_names_something_smaller() -> None:
     ],
 )
 def test_how_running_out_of_memory_reads(error: Exception, expected: bool) -> None:
-    assert fit.out_of_memory(error) is expected
+    assert memory.out_of_memory(error) is expected
 
 
 def meminfo(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,9 +160,9 @@ def meminfo(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_loading_asks_before_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meminfo(tmp_path, "MemTotal: 9 kB\nMemAvailable: 2048 kB\n", monkeypatch)
-    monkeypatch.setattr(weights, "Shards", lambda *_: pytest.fail("weights were read"))
+    monkeypatch.setattr(native, "Shards", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(FitError, match=r"^codegeex-nano in int8 needs 0\.\d GiB, and 0\.0 GiB"):
-        weights.load("codegeex-nano", CPU, torch.float32)
+        opening.load("codegeex-nano", CPU, torch.float32)
 
 
 @pytest.mark.parametrize("text", ["", "MemTotal: 9 kB\n", "MemAvailable: much kB\n"])
@@ -169,7 +171,7 @@ def test_a_system_that_does_not_tell(
 ) -> None:
     meminfo(tmp_path, text, monkeypatch)
     assert system_memory.free_memory() is None
-    assert weights.load("codegeex-nano", CPU, torch.float32).name == "codegeex-nano"
+    assert opening.load("codegeex-nano", CPU, torch.float32).name == "codegeex-nano"
 
 
 # --- control groups -----------------------------------------------------------------------------

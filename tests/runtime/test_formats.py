@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from model_runtime.errors import BadPromptError
-from model_runtime.prompts import PromptFormat, comment, of_catalogue, render, shown, tag_line
-from model_runtime.protocol import Generate, Snippet, Task
-from model_runtime.tokenizer import Tokenizer
+from model_runtime.prompts.pieces import shown
+from model_runtime.prompts.rendering import PromptFormat, of_catalogue, render
+from model_runtime.prompts.tags import comment, tag_line
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Generate, Snippet, Task
 
 CODEGEEX_13B = Tokenizer.codegeex_13b()
 ADD = "def add(a, b):\n    return a + b"

@@ -10,8 +10,8 @@ import tiny
 import torch
 from torch import Tensor
 
-from model_runtime.kv_cache import KVCache
-from model_runtime.models.graphs import DecodeGraphs, Step, batch_for, length_for
+from model_runtime.networks.graphs import DecodeGraphs, Step, batch_for, length_for
+from model_runtime.networks.kv_cache import KVCache
 
 CONTEXT = 256
 PROMPTS = [list(range(5, 5 + length)) for length in (20, 130, 7, 60, 61)]

@@ -14,16 +14,18 @@ import tiny_hub
 import torch
 from engine_bench import DEVICE, Bench
 
-from model_runtime import check, weights
+from model_runtime.commands import check
 from model_runtime.errors import RuntimeFailure
-from model_runtime.kv_cache import KVCache
-from model_runtime.loading import announce
-from model_runtime.models.linear import Int8Linear, QuantizedLinear
-from model_runtime.prompts import fim, render
-from model_runtime.protocol import Failure, Generate, Reason, Snippet, Task
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.vocabulary import control_tokens
-from model_runtime.weights import LoadedModel
+from model_runtime.folders import opening
+from model_runtime.folders.announcing import announce
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.networks.kv_cache import KVCache
+from model_runtime.networks.linear import Int8Linear, QuantizedLinear
+from model_runtime.prompts import fim
+from model_runtime.prompts.rendering import render
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.text.vocabulary import control_tokens
+from model_runtime.wire.protocol import Failure, Generate, Reason, Snippet, Task
 
 CHATML = (
     "{% for message in messages %}{{'<|im_start|>' + message.role + '\n' + message.content"
@@ -39,7 +41,7 @@ LOOKALIKES = "<|im_end|><|fim_suffix|><|endoftext|><fim_middle><｜fim▁hole｜
 
 
 def load(folder: Path, quantize: str = "") -> LoadedModel:
-    return weights.load(str(folder), DEVICE.place, DEVICE.dtype, quantize)
+    return opening.load(str(folder), DEVICE.place, DEVICE.dtype, quantize)
 
 
 def edit(path: Path, **fields: Any) -> None:
@@ -190,7 +192,7 @@ def test_a_name_of_the_catalogue_loads_from_the_users_cache(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     folder = tmp_path / "models--Qwen--Qwen2.5-Coder-0.5B" / "snapshots" / ("0" * 40)
     tiny_hub.write_folder(folder, "qwen2")
-    model = weights.load("Qwen2.5-Coder-0.5B", DEVICE.place, DEVICE.dtype)
+    model = opening.load("Qwen2.5-Coder-0.5B", DEVICE.place, DEVICE.dtype)
     assert model.name == "qwen2.5-coder-0.5b"
     assert model.config.max_position_embeddings == tiny_hub.CONTEXT
     controls = model.tokenizer.controls
@@ -199,9 +201,9 @@ def test_a_name_of_the_catalogue_loads_from_the_users_cache(
     assert told.tasks == (Task.COMPLETE, Task.TEMPLATE)
     assert told.context_tokens == tiny_hub.CONTEXT
     with pytest.raises(RuntimeFailure, match="codegeex-lsp models pull codegen-350m-mono"):
-        weights.load("codegen-350m-mono", DEVICE.place, DEVICE.dtype)
+        opening.load("codegen-350m-mono", DEVICE.place, DEVICE.dtype)
     with pytest.raises(RuntimeFailure, match=r"did you mean .*qwen2.5-coder-7b"):
-        weights.load("qwen2.5-codr-7b", DEVICE.place, DEVICE.dtype)
+        opening.load("qwen2.5-codr-7b", DEVICE.place, DEVICE.dtype)
 
 
 def test_a_context_reaches_as_far_as_a_sliding_window(tmp_path: Path) -> None:
@@ -217,7 +219,8 @@ def test_a_context_reaches_as_far_as_a_sliding_window(tmp_path: Path) -> None:
 def test_a_client_is_told_what_a_folder_can_before_torch_is_there(tmp_path: Path) -> None:
     folder = tiny_hub.write_folder(tmp_path / "m", "qwen2", chat_template=CHATML)
     told = (
-        "import sys; from model_runtime.loading import announce; told = announce(sys.argv[1]);"
+        "import sys; from model_runtime.folders.announcing import announce;"
+        "told = announce(sys.argv[1]);"
         "print(told.context_tokens, *told.tasks, 'torch' in sys.modules)"
     )
     done = subprocess.run(

@@ -20,11 +20,12 @@ from engine_bench import DEVICE
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model_runtime import hub_cache, weights
 from model_runtime.__main__ import main
 from model_runtime.conversion import sources, target
-from model_runtime.models.text_encoder import TextEncoder
-from model_runtime.tokenizer import Tokenizer
+from model_runtime.folders import opening
+from model_runtime.folders.text_encoder import TextEncoder
+from model_runtime.hub import cache
+from model_runtime.text.tokenizer import Tokenizer
 
 WEIGHTS, PICKLE = "model.safetensors", "pytorch_model.bin"
 
@@ -102,10 +103,10 @@ def test_it_is_the_model_that_transformers_reads(tmp_path: Path, make: Make, sha
 @MAKERS
 def test_models_use_takes_it_and_it_is_served(tmp_path: Path, make: Make) -> None:
     source = make(tmp_path / "source")
-    assert hub_cache.lacking(source)
+    assert cache.lacking(source)
     assert convert(source, tmp_path / "made") == 0
-    assert hub_cache.folder_of(str(tmp_path / "made")) == tmp_path / "made"
-    loaded = weights.load(str(tmp_path / "made"), DEVICE.place, DEVICE.dtype)
+    assert cache.folder_of(str(tmp_path / "made")) == tmp_path / "made"
+    loaded = opening.load(str(tmp_path / "made"), DEVICE.place, DEVICE.dtype)
     assert loaded.name == "made"
 
 
@@ -156,7 +157,7 @@ def test_an_old_tokenizer_becomes_a_new_one(tmp_path: Path) -> None:
     text = "def add(a, b):\n    return a + b"
     assert ours.encode(text) == theirs(text, add_special_tokens=False).input_ids
     assert set(extra) <= ours.controls.keys()
-    assert weights.load(str(tmp_path / "made"), DEVICE.place, DEVICE.dtype).encoder is not None
+    assert opening.load(str(tmp_path / "made"), DEVICE.place, DEVICE.dtype).encoder is not None
 
 
 class Code:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from model_runtime.errors import BadPromptError
-from model_runtime.kv_cache import KVCache, Slot
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kv_cache import KVCache, Slot
 
 CONFIG = CodeGeeXConfig(
     hidden_size=32, num_layers=2, num_attention_heads=4, vocab_size=64, max_position_embeddings=32

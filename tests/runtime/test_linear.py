@@ -17,15 +17,16 @@ from safetensors.torch import load_file, save_file
 from tiny import config, network, write_folder
 from torch import Tensor
 
-from model_runtime import weights
 from model_runtime.errors import WeightsError
-from model_runtime.kv_cache import Rows
-from model_runtime.models import kernels, linear
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.models.kernels import Dequantizing, cpu
-from model_runtime.models.kernels.cpu import OneDnnInt8, PackedInt4
-from model_runtime.models.linear import Int4Linear, Int8Linear
-from model_runtime.quantization import (
+from model_runtime.folders import opening
+from model_runtime.networks import linear
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kernels import choice, cpu
+from model_runtime.networks.kernels.cpu import OneDnnInt8, PackedInt4
+from model_runtime.networks.kernels.dequantizing import Dequantizing
+from model_runtime.networks.kv_cache import Rows
+from model_runtime.networks.linear import Int4Linear, Int8Linear
+from model_runtime.networks.quantization import (
     Int8Matrix,
     QuantizedMatrix,
     quantize_int4,
@@ -94,9 +95,9 @@ def test_without_an_operator_it_dequantizes(
     check(built(x).float(), expected, 0 if dtype == torch.float32 else 1e-2)
 
 
-@pytest.mark.parametrize("kernel", [kernels.int8_kernel, kernels.int4_kernel])
+@pytest.mark.parametrize("kernel", [choice.int8_kernel, choice.int4_kernel])
 def test_half_precision_uses_no_operator(kernel: Any) -> None:
-    matrix = int8(random(64, 64)) if kernel is kernels.int8_kernel else int4(random(64, 64))
+    matrix = int8(random(64, 64)) if kernel is choice.int8_kernel else int4(random(64, 64))
     assert isinstance(kernel(matrix, torch.float16), Dequantizing)
 
 
@@ -322,4 +323,4 @@ def test_int4_tensors_that_do_not_match(tmp_path: Path, change: str) -> None:
     save_file(tensors, folder / "model.safetensors")
     weights_changed(folder)
     with pytest.raises(WeightsError, match=f"{name} in .* and its scales don't match: packed INT4"):
-        weights.load(str(folder), CPU, torch.float32)
+        opening.load(str(folder), CPU, torch.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_runtime.mailbox import Letter, Mailbox
+from model_runtime.recall.mailbox import Letter, Mailbox
 
 
 def test_letters_come_in_order_and_the_newest_of_a_document_counts() -> None:

@@ -7,9 +7,9 @@ import threading
 import pytest
 from test_recall import TOKENIZER
 
-from model_runtime.mailbox import Letter, Mailbox
-from model_runtime.memory import Memory
-from model_runtime.protocol import MAX_REMEMBERED_CHARS
+from model_runtime.recall.mailbox import Letter, Mailbox
+from model_runtime.recall.memory import Memory
+from model_runtime.wire.protocol import MAX_REMEMBERED_CHARS
 
 
 def test_a_text_is_found_again_by_its_client_only() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_recall import TOKENIZER, recall
 
-from model_runtime.mixing import Mixer, Trust
+from model_runtime.decoding.mixing import Mixer, Trust
 
 TRUST = Trust(bias=0.0, match=1.0, agreement=1.0, places=0.0, network=0.0)
 NEVER = Trust(bias=-50.0, match=0.0, agreement=0.0, places=0.0, network=0.0)

@@ -11,8 +11,8 @@ import pytest
 import tiny_hub
 from engine_bench import DEVICE, Bench
 
-from model_runtime import weights
-from model_runtime.protocol import Task
+from model_runtime.folders import opening
+from model_runtime.wire.protocol import Task
 
 TURNS = ("read the file", "drop empty lines", "sort what is left", "print it")
 NEW = 20
@@ -21,7 +21,7 @@ NEW = 20
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     folder = tiny_hub.write_folder(tmp_path / "codegen", "codegen")
-    return Bench(tmp_path, weights.load(str(folder), DEVICE.place, DEVICE.dtype))
+    return Bench(tmp_path, opening.load(str(folder), DEVICE.place, DEVICE.dtype))
 
 
 def test_a_turn_costs_only_its_own_tokens(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from model_runtime.ngrams import BREAK, MAX_MATCH, Index
+from model_runtime.recall.ngrams import BREAK, MAX_MATCH, Index
 
 
 def found(index: Index, context: list[int]) -> list[tuple[int, int]]:

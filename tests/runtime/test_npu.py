@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from model_runtime import installing
-from model_runtime.models.kernels import npu
-from model_runtime.quantization import Int4Matrix, Int8Matrix, quantize_int4, quantize_int8
+from model_runtime.networks.kernels import npu
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix, quantize_int4, quantize_int8
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -13,13 +13,13 @@ import torch
 from test_linear import int4, int8, quantized_folder
 from torch import Tensor
 
-from model_runtime import fit, weights
 from model_runtime.errors import BadPromptError, WeightsError
-from model_runtime.kv_cache import KVCache
-from model_runtime.models import onnx_graph, onnx_trial
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.models.onnx_codegeex import LONGEST_KEPT, OnnxCodeGeeX
-from model_runtime.models.onnx_trial import random_int8_network
+from model_runtime.folders import fit, opening
+from model_runtime.networks import onnx_graph, onnx_trial
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kv_cache import KVCache
+from model_runtime.networks.onnx_codegeex import LONGEST_KEPT, OnnxCodeGeeX
+from model_runtime.networks.onnx_trial import random_int8_network
 
 CPU = torch.device("cpu")
 # Sizes that are no whole number of blocks of 64; heads of another width than a block.
@@ -162,7 +162,7 @@ def test_the_weights_are_there_once() -> None:
 
 def test_a_folder_in_int8_is_served_by_it_and_one_in_int4_is_not(tmp_path: Path) -> None:
     served = {
-        name: weights.load(
+        name: opening.load(
             str(quantized_folder(tmp_path / name, quantize)), CPU, torch.float32
         ).network
         for name, quantize in (("int8", int8), ("int4", int4))
@@ -176,7 +176,7 @@ def test_with_a_cache_in_bfloat16_torch_serves_the_model(
 ) -> None:
     monkeypatch.setattr(fit, "LARGE_CACHE_BYTES", 1)
     folder = str(quantized_folder(tmp_path / "model", int8))
-    assert isinstance(weights.load(folder, CPU, torch.float32).network, CodeGeeX)
+    assert isinstance(opening.load(folder, CPU, torch.float32).network, CodeGeeX)
 
 
 def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:
     assert changed != described
     (folder / "config.json").write_text(changed, encoding="utf-8")
     with pytest.raises(WeightsError, match="has 16 tensors this network doesn't have"):
-        weights.load(str(folder), CPU, torch.float32)
+        opening.load(str(folder), CPU, torch.float32)
 
 
 # --- the trial -----------------------------------------------------------------------------------
@@ -235,5 +235,5 @@ def test_where_it_fails_torch_serves_the_model(
 ) -> None:
     folder = str(quantized_folder(tmp_path / "model", int8))
     monkeypatch.setattr(*broken)
-    assert isinstance(weights.load(folder, CPU, torch.float32).network, CodeGeeX)
+    assert isinstance(opening.load(folder, CPU, torch.float32).network, CodeGeeX)
     assert f"onnxruntime isn't used: {reason}" in caplog.text

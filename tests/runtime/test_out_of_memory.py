@@ -11,8 +11,8 @@ import tiny
 import torch
 from engine_bench import Bench
 
-from model_runtime.kv_cache import SHORTEST_CONTEXT, KVCache
-from model_runtime.protocol import Failure, Reason, Result
+from model_runtime.networks.kv_cache import SHORTEST_CONTEXT, KVCache
+from model_runtime.wire.protocol import Failure, Reason, Result
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory."),

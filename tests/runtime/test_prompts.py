@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_runtime.errors import BadPromptError
-from model_runtime.prompts import TAGS, PromptFormat, render, tag_line
-from model_runtime.protocol import Generate
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.weights import EMBEDDED_FOLDER, TOKENIZER_FILE
+from model_runtime.folders.native import TOKENIZER_FILE
+from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.prompts.rendering import PromptFormat, render
+from model_runtime.prompts.tags import TAGS, tag_line
+from model_runtime.text.tokenizer import Tokenizer
+from model_runtime.wire.protocol import Generate
 
 CODEGEEX = Tokenizer.codegeex_13b()
 NANO = Tokenizer.from_json(EMBEDDED_FOLDER / TOKENIZER_FILE)

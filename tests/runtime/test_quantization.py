@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_runtime.quantization import (
+from model_runtime.networks.quantization import (
     GROUP,
     Int4Matrix,
     dequantize_int8,

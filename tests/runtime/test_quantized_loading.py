@@ -17,12 +17,13 @@ from safetensors.torch import load_file
 from test_codegeex import flatten, full
 from torch import nn
 
-from model_runtime import loading, weights
-from model_runtime.counters import Work
+from model_runtime.engine import loading
+from model_runtime.engine.counters import Work
+from model_runtime.engine.scheduler import Scheduler
 from model_runtime.errors import WeightsError
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.protocol import Generate, Result
-from model_runtime.scheduler import Scheduler
+from model_runtime.folders import opening
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.wire.protocol import Generate, Result
 
 CPU = torch.device("cpu")
 SCHEMES = loading.QUANTIZATIONS[1:]
@@ -57,7 +58,7 @@ def golden_folder(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_logits_stay_near_the_published_ones(
     scheme: str, largest: float, golden_folder: Path, goldens: Path
 ) -> None:
-    network = weights.load(str(golden_folder), CPU, torch.float32, scheme).network
+    network = opening.load(str(golden_folder), CPU, torch.float32, scheme).network
     vectors = load_file(goldens / "model/logits.safetensors")
     errors = []
     for index in range(8):
@@ -93,7 +94,7 @@ def test_no_float_matrix_is_left(scheme: str, tmp_path: Path) -> None:
     """And every layer is in inference mode: bitsandbytes is a hundred times slower in training."""
     shape = tiny.config(hidden=128)
     folder = tiny.write_folder(tmp_path / "model", shape)
-    network = weights.load(str(folder), CPU, torch.float32, scheme).network
+    network = opening.load(str(folder), CPU, torch.float32, scheme).network
     blocks = network.transformer
     assert not any(type(part) is nn.Linear for part in blocks.modules())
     assert not any(part.training for part in network.modules())
@@ -107,7 +108,7 @@ def test_no_float_matrix_is_left(scheme: str, tmp_path: Path) -> None:
 def test_a_warning_for_every_product_is_not_logged(
     golden_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    network = weights.load(str(golden_folder), CPU, torch.float32, "llm.int8").network
+    network = opening.load(str(golden_folder), CPU, torch.float32, "llm.int8").network
     with torch.inference_mode():
         full(network, torch.tensor([[1, 2, 3]]))
     assert capfd.readouterr() == ("", "")
@@ -123,17 +124,17 @@ def test_a_warning_for_every_product_is_not_logged(
 )
 def test_what_cannot_be_quantized(quantize: str, sentence: str) -> None:
     with pytest.raises(WeightsError, match=sentence):
-        weights.load("codegeex-nano", CPU, torch.float32, quantize)
+        opening.load("codegeex-nano", CPU, torch.float32, quantize)
 
 
 def test_the_precision_it_is_stored_in_is_no_change() -> None:
-    assert weights.plan("codegeex-nano", CPU, torch.float32, "int8").kept == "int8"
+    assert opening.plan("codegeex-nano", CPU, torch.float32, "int8").kept == "int8"
 
 
 def test_bitsandbytes_is_refused_on_an_npu(golden_folder: Path) -> None:
     place: Any = SimpleNamespace(type="npu")  # torch knows the name with its plugin only
     with pytest.raises(WeightsError, match="bitsandbytes has no nf4 for NPUs; use int8 or int4"):
-        weights.plan(str(golden_folder), place, torch.float16, "nf4")
+        opening.plan(str(golden_folder), place, torch.float16, "nf4")
 
 
 # --- memory, in a process of its own -------------------------------------------------------------
@@ -155,9 +156,9 @@ def large_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PEAK = """
 import sys, threading, time, torch
 torch.set_num_threads(1)
-from model_runtime import weights
-from model_runtime.system_memory import resident_bytes
-from model_runtime.models import bitsandbytes_linear
+from model_runtime.folders import opening
+from model_runtime.device.system_memory import resident_bytes
+from model_runtime.networks import bitsandbytes_linear
 bitsandbytes_linear._library()
 before = peak = resident_bytes()
 def watch():
@@ -166,16 +167,16 @@ def watch():
         peak = max(peak, resident_bytes())
         time.sleep(0.001)
 threading.Thread(target=watch, daemon=True).start()
-model = weights.load(sys.argv[1], torch.device("cpu"), torch.float32, sys.argv[2])
+model = opening.load(sys.argv[1], torch.device("cpu"), torch.float32, sys.argv[2])
 print(peak - before)
 """
 
 OUT_OF_MEMORY = """
 import resource, sys, torch
 torch.set_num_threads(1)
-from model_runtime import engine, loading, weights
-from model_runtime.counters import Work
-from model_runtime.scheduler import Scheduler
+from model_runtime.engine import engine, loading
+from model_runtime.engine.counters import Work
+from model_runtime.engine.scheduler import Scheduler
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + {extra}
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.ngrams import Index
-from model_runtime.recall import LONGEST_LINE, LineTokens, Recall, Vocabulary
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.weights import EMBEDDED_FOLDER, TOKENIZER_FILE
+from model_runtime.folders.native import TOKENIZER_FILE
+from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.recall.ngrams import Index
+from model_runtime.recall.recall import LONGEST_LINE, LineTokens, Recall, Vocabulary
+from model_runtime.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.from_json(EMBEDDED_FOLDER / TOKENIZER_FILE)
 LINES = LineTokens(TOKENIZER)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from engine_bench import Bench
 
-from model_runtime.mailbox import Letter
-from model_runtime.mixing import Trust
+from model_runtime.decoding.mixing import Trust
+from model_runtime.recall.mailbox import Letter
 
 ALWAYS = Trust(bias=50.0, match=0.0, agreement=0.0, places=0.0, network=0.0)
 PREFIX = "first = 1\nconnection.send_ev"

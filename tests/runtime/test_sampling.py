@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from model_runtime.decoding.sampling import Sampling, choose, filtered
 from model_runtime.errors import BadPromptError
-from model_runtime.sampling import Sampling, choose, filtered
 
 
 def seeded(seed: int = 0) -> torch.Generator:

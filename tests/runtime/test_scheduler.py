@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from model_runtime.protocol import Failure, Generate, Priority, Reason
-from model_runtime.scheduler import Job, Scheduler
+from model_runtime.engine.scheduler import Job, Scheduler
+from model_runtime.wire.protocol import Failure, Generate, Priority, Reason
 
 
 class Clock:

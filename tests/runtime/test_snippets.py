@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from engine_bench import Bench
 
-from model_runtime.mixing import Trust
-from model_runtime.prompts import PromptFormat, quoting, render, shown
-from model_runtime.protocol import Decoder, Generate, Snippet, encode
+from model_runtime.decoding.mixing import Trust
+from model_runtime.prompts import quoting
+from model_runtime.prompts.pieces import shown
+from model_runtime.prompts.rendering import PromptFormat, render
+from model_runtime.wire.protocol import Decoder, Generate, Snippet, encode
 
 ONE = Snippet("lib/reader.py", "def read():\n    pass")
 TWO = Snippet("lib/writer.py", "def write():\n    pass")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_runtime.stopping import Finish, StoppingText, StopRules
+from model_runtime.decoding.stopping import Finish, StoppingText, StopRules
 
 PLENTY = 10_000
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.weights import EMBEDDED_FOLDER, TOKENIZER_FILE
+from model_runtime.folders.native import TOKENIZER_FILE
+from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.text.tokenizer import Tokenizer
 
 LOOKALIKES = [
     "<|endoftext|>",

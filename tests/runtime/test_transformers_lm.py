@@ -12,10 +12,11 @@ import tiny_hub
 import torch
 from engine_bench import DEVICE, Bench, check_same
 
-from model_runtime import continuation, weights
-from model_runtime.prompts import render
-from model_runtime.protocol import Chunk, Failure, Generate, Reason
-from model_runtime.weights import LoadedModel
+from model_runtime.decoding import continuation
+from model_runtime.folders import opening
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.prompts.rendering import render
+from model_runtime.wire.protocol import Chunk, Failure, Generate, Reason
 
 PREFIX = "def add(first, second):\n    return first"
 SUFFIX = "\n\nprint(add(1, 2))\n"
@@ -28,7 +29,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     kind = request.param
     folder = tmp_path_factory.mktemp(kind) / kind
     tiny_hub.write_folder(folder, kind, begins=kind == "llama")
-    return weights.load(str(folder), DEVICE.place, DEVICE.dtype)
+    return opening.load(str(folder), DEVICE.place, DEVICE.dtype)
 
 
 @pytest.fixture

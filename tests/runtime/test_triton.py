@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from model_runtime.models import kernels
-from model_runtime.models.kernels import cuda, trial
+from model_runtime.networks import kernels
+from model_runtime.networks.kernels import cuda, trial
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton isn't installed; it exists for Linux only", allow_module_level=True)
@@ -74,7 +74,7 @@ def test_every_program_compiles(
 ) -> None:
     """And reads the weights 16 bytes at a time."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    from model_runtime.models.kernels import triton, triton_programs
+    from model_runtime.networks.kernels import triton, triton_programs
 
     added = {"SPLITS": 4, "COLUMNS": triton.ADDED}
     for name, tile in [
@@ -119,9 +119,9 @@ def test_the_first_kernel_that_passed_its_trial_is_taken(
 
 
 def test_a_missing_triton_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "model_runtime.models.kernels.triton", None)
+    monkeypatch.setitem(sys.modules, "model_runtime.networks.kernels.triton", None)
     monkeypatch.setattr(kernels.trial, "LOG", kernels.trial.LOG.getChild("quiet"))
     reason = trial.why_not(
         "Triton INT8", lambda: cuda._triton_int8(trial.int8_matrix()), trial.int8_matrix(), 1e-3
     )
-    assert reason == "model_runtime.models.kernels.triton isn't installed"
+    assert reason == "model_runtime.networks.kernels.triton isn't installed"

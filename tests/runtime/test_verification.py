@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from model_runtime import verification
 from model_runtime.errors import WeightsError
+from model_runtime.folders import verification
 
 NAME = "model.safetensors"
 CONTENT = b"weights " * 1000

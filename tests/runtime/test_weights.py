@@ -17,14 +17,16 @@ from networks import load_network
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model_runtime import weights
+from model_runtime import options
 from model_runtime.errors import WeightsError
-from model_runtime.kv_cache import KVCache, Rows
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.models.onnx_codegeex import OnnxCodeGeeX
-from model_runtime.prompts import PromptFormat, render
-from model_runtime.protocol import Generate
-from model_runtime.weights import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, LoadedModel
+from model_runtime.folders import opening
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.folders.native import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kv_cache import KVCache, Rows
+from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
+from model_runtime.prompts.rendering import PromptFormat, render
+from model_runtime.wire.protocol import Generate
 
 CPU = torch.device("cpu")
 EXPORT = Path(__file__).resolve().parents[2] / "scripts/nano/export"
@@ -39,13 +41,13 @@ CONTINUATIONS = [
 
 @pytest.fixture(scope="module")
 def nano() -> LoadedModel:
-    return weights.load("codegeex-nano", CPU, torch.float32)
+    return opening.load("codegeex-nano", CPU, torch.float32)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the embedded model to damage."""
-    return Path(shutil.copytree(weights.EMBEDDED_FOLDER, tmp_path / "model"))
+    return Path(shutil.copytree(options.EMBEDDED_FOLDER, tmp_path / "model"))
 
 
 def greedy(network: Any, ids: list[int], count: int) -> list[int]:
@@ -96,14 +98,14 @@ def test_the_embedded_model_continues_as_it_always_did(
 
 
 def test_the_embedded_folder_is_small_and_complete() -> None:
-    sizes = {path.name: path.stat().st_size for path in weights.EMBEDDED_FOLDER.iterdir()}
+    sizes = {path.name: path.stat().st_size for path in options.EMBEDDED_FOLDER.iterdir()}
     assert sizes.keys() == {CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE, "MODEL_CARD.md"}
     assert sum(sizes.values()) < 7_000_000
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_other_dtypes(dtype: torch.dtype) -> None:
-    network = weights.load("codegeex-nano", CPU, dtype).network
+    network = opening.load("codegeex-nano", CPU, dtype).network
     assert {parameter.dtype for parameter in network.parameters()} == {dtype}
 
 
@@ -123,7 +125,7 @@ def test_the_seeds_own_check(nano_seed: Path) -> None:
 
 def test_quantizing_changes_the_logits_little(nano_seed: Path, tmp_path: Path) -> None:
     assert run_export(nano_seed, tmp_path / "model").returncode == 0
-    nano = weights.load(str(tmp_path / "model"), CPU, torch.float32)
+    nano = opening.load(str(tmp_path / "model"), CPU, torch.float32)
     for case in json.loads((nano_seed / "check.json").read_text(encoding="utf-8")):
         found = last_logits(nano.network, case["ids"])
         assert int(found.argmax()) == case["top5"][0]
@@ -146,7 +148,7 @@ def last_logits(network: Any, ids: list[int]) -> Tensor:
 
 def check_refused(folder: Path, sentence: str) -> None:
     with pytest.raises(WeightsError, match=sentence) as caught:
-        weights.load(str(folder), CPU, torch.float32)
+        opening.load(str(folder), CPU, torch.float32)
     message = str(caught.value)
     assert message.endswith(".")
     assert "\n" not in message
@@ -181,7 +183,7 @@ def rewrite_tensors(folder: Path, change: Callable[[dict[str, Tensor]], object])
 
 
 def test_a_copy_loads_by_its_path(folder: Path, nano: LoadedModel) -> None:
-    copy = weights.load(str(folder), CPU, torch.float32).network
+    copy = opening.load(str(folder), CPU, torch.float32).network
     assert torch.equal(last_logits(copy, [50, 60, 70]), last_logits(nano.network, [50, 60, 70]))
 
 

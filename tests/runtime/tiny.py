@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import decoders, models, pre_tokenizers
 
-from model_runtime.models.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.prompts import PromptFormat
-from model_runtime.tokenizer import Tokenizer
-from model_runtime.weights import LoadedModel
+from model_runtime.folders.loaded import LoadedModel
+from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.prompts.rendering import PromptFormat
+from model_runtime.text.tokenizer import Tokenizer
 
 CONTROLS = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 CONTEXT = 256

@@ -11,7 +11,7 @@ import pytest
 from fake_runtime import FakeRuntime, candidates
 from vscode_program import EXTENSION, HERE, SERVER, ExtensionHost
 
-from model_runtime.protocol import Generate, Task
+from model_runtime.wire.protocol import Generate, Task
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -18,8 +18,8 @@ from vscode_program import ROOT
 from workbench import Workbench
 
 from codegeex_lsp import __version__
-from model_runtime import endpoint
-from model_runtime.protocol import (
+from model_runtime.wire import endpoint
+from model_runtime.wire.protocol import (
     Failure,
     Generate,
     Loading,

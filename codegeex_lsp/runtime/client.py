@@ -1,0 +1,346 @@
+"""The language server's link to the model runtime: find it, start it, greet it, ask it.
+
+Nothing here waits for a runtime to appear: a question asked before it is there is answered at once
+with Unanswered(starting), and the link is made in the background. Knows no documents and no LSP.
+Called by completer.py and by the commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from codegeex_lsp import __version__
+from codegeex_lsp.config.settings import TrustedSettings
+from codegeex_lsp.runtime.process import READ_BYTES, Connection, greet, start_runtime
+from model_runtime.wire import endpoint, protocol
+from model_runtime.wire.protocol import (
+    Embed,
+    Embedding,
+    Failure,
+    Generate,
+    Loading,
+    ModelState,
+    Priority,
+    Reason,
+    Result,
+)
+
+log = logging.getLogger(__name__)
+
+# A runtime that listens does so about 0.3 s after its start: torch is imported later, while it
+# already answers "loading". Ten seconds allow for a machine that swaps.
+START_DEADLINE_S = 10.0
+START_POLL_S = 0.05
+# How long a runtime that holds the lock may take to listen, or one that leaves to be gone.
+LOCK_PATIENCE_S = 1.0
+# More starts than this within the window is a crash loop: say so and wait the window out.
+STARTS_ALLOWED = 3
+STARTS_WINDOW_S = 60.0
+NO_EMBEDDING_MODEL = (
+    'There is no embedding model; name one as "embedding_model" in your config.toml, such as '
+    "codet5p-110m-embedding."
+)
+
+
+class Phase(StrEnum):
+    """Where the link stands."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """`message` is one sentence for the user, empty when there is nothing to say."""
+
+    phase: Phase
+    message: str = ""
+
+
+class Unanswered(Exception):  # noqa: N818 - an answer without text, no error
+    """The runtime gave no text, and why."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.detail = detail
+
+
+_WAITING = {
+    Phase.ABSENT: Reason.STARTING,
+    Phase.STARTING: Reason.STARTING,
+    Phase.LOADING: Reason.LOADING,
+    Phase.FAILED: Reason.LOAD_FAILED,
+}
+
+
+class RuntimeClient:
+    """One link to one runtime; made again when it is lost."""
+
+    def __init__(
+        self, trusted: TrustedSettings, on_state: Callable[[LinkState], None] | None = None
+    ) -> None:
+        self.trusted = trusted
+        self.state = LinkState(Phase.ABSENT)
+        self.welcome: protocol.Welcome | None = None
+        self._on_state = on_state
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._streams: dict[int, Callable[[protocol.Chunk], None]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._link: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._starts: list[float] = []
+        self._child: subprocess.Popen[bytes] | None = None
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    async def generate(
+        self, request: Generate, on_chunk: Callable[[protocol.Chunk], None] | None = None
+    ) -> Result:
+        """The runtime's text. Raises Unanswered; cancelling the await cancels the request there.
+
+        A request with `stream` brings its text to `on_chunk` as it comes.
+        """
+        if on_chunk is not None:
+            self._streams[request.id] = on_chunk
+        try:
+            answer = await self._ask_the_model(request)
+        finally:
+            self._streams.pop(request.id, None)
+        assert isinstance(answer, Result)  # noqa: S101 - _resolve lets nothing else through
+        return answer
+
+    async def embed(
+        self, texts: Sequence[str], priority: Priority = Priority.BATCH, document: str = ""
+    ) -> Embedding:
+        """A vector for each text, by the embedding model of the user's settings.
+
+        Raises Unanswered, with unsupported_task when the settings name none; cancelling the await
+        cancels the work there. A newer INTERACTIVE one for the same `document` replaces it.
+        """
+        if not self.trusted.embedding_model:
+            raise Unanswered(Reason.UNSUPPORTED_TASK, NO_EMBEDDING_MODEL)
+        request = Embed(
+            self.next_id(), tuple(texts), self.trusted.embedding_model, document, priority
+        )
+        answer = await self._ask_the_model(request)
+        assert isinstance(answer, Embedding)  # noqa: S101 - as above
+        return answer
+
+    async def _ask_the_model(self, request: Generate | Embed) -> Result | Embedding:
+        """Raises Unanswered; a cancelled await is cancelled there too."""
+        if self.state.phase is not Phase.READY:
+            self.ensure()
+            raise Unanswered(_WAITING[self.state.phase], self.state.message)
+        try:
+            answer: Any = await self._ask(request.id, request)
+        except asyncio.CancelledError:
+            self._send(protocol.Cancel(request.id))
+            raise
+        if isinstance(answer, Failure):
+            raise Unanswered(_reason(answer.reason), answer.message)
+        found: Result | Embedding = answer
+        return found
+
+    def report(self, activity: protocol.Activity) -> None:
+        """Tell the runtime what this window answered, for its status; dropped without a link."""
+        self._send(activity)
+
+    def remember(self, message: protocol.Remember | protocol.Forget) -> None:
+        """Tell the runtime of a document; dropped without a link."""
+        self._send(message)
+
+    async def status(self) -> protocol.StatusReport:
+        """The runtime's own report. Raises Unanswered when there is no link."""
+        if self._writer is None:
+            raise Unanswered(Reason.STARTING, self.state.message)
+        number = self.next_id()
+        answer = await self._ask(number, protocol.StatusQuery(number))
+        if isinstance(answer, Failure):
+            raise Unanswered(_reason(answer.reason), answer.message)
+        assert isinstance(answer, protocol.StatusReport)  # noqa: S101
+        return answer
+
+    async def _ask(self, number: int, message: protocol.Message) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        try:
+            self._send(message)
+            return await future
+        finally:
+            self._pending.pop(number, None)
+
+    def _send(self, message: protocol.Message) -> None:
+        if self._writer is not None:
+            self._writer.write(protocol.encode(message))
+
+    # --- the link ---------------------------------------------------------------------------------
+
+    def ensure(self) -> None:
+        """See to it that a link exists or is being made. Never waits."""
+        if self._link is None or self._link.done():
+            self._link = asyncio.create_task(self._keep_link())
+
+    async def ready(self, timeout_s: float) -> LinkState:
+        """Wait until the model is ready or has failed, at most `timeout_s`; for the commands."""
+        self.ensure()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.state.phase not in (Phase.READY, Phase.FAILED):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self.state
+
+    async def attach(self) -> bool:
+        """Link to a runtime that already runs; never starts one. True when it answered."""
+        try:
+            connection = await greet(self._meeting())
+        except endpoint.UnsafeDirectoryError:
+            return False
+        if connection is None:
+            return False
+        self._changed.clear()
+        self._link = asyncio.create_task(self._serve(connection))
+        await self._changed.wait()
+        return True
+
+    async def close(self) -> None:
+        """Drop the link. The runtime stays for others and leaves by itself when idle."""
+        if self._link is not None:
+            self._link.cancel()
+            await asyncio.wait([self._link])
+        self._hang_up(Reason.RUNTIME_LOST)
+
+    def _meeting(self) -> endpoint.Meeting:
+        return endpoint.meeting(
+            __version__, self.trusted.model, self.trusted.device, self.trusted.quantize
+        )
+
+    async def _keep_link(self) -> None:
+        """Link, serve, and link again after a loss, until a start fails."""
+        try:
+            while True:
+                connection = await self._find_or_start(self._meeting())
+                await self._serve(connection)
+                self._become(Phase.ABSENT)
+        except (OSError, endpoint.UnsafeDirectoryError, _StartError) as error:
+            log.warning("no runtime: %s", error)
+            self._become(Phase.FAILED, str(error))
+
+    async def _find_or_start(self, place: endpoint.Meeting) -> Connection:
+        if connection := await greet(place):
+            return connection
+        self._start(place)
+        deadline = time.monotonic() + START_DEADLINE_S
+        again = time.monotonic() + LOCK_PATIENCE_S
+        while time.monotonic() < deadline:
+            await asyncio.sleep(START_POLL_S)
+            if connection := await greet(place):
+                return connection
+            ended = self._child.poll() if self._child is not None else None
+            if ended:
+                break
+            if ended == 0 and time.monotonic() > again:
+                # It found the lock taken, by a runtime that was leaving: now it is free.
+                self._child = start_runtime(self.trusted, place)
+                again = time.monotonic() + LOCK_PATIENCE_S
+        raise _StartError(f"The model runtime did not start; its log is {place.log}.")
+
+    def _start(self, place: endpoint.Meeting) -> None:
+        now = time.monotonic()
+        self._starts = [start for start in self._starts if now - start < STARTS_WINDOW_S]
+        if len(self._starts) >= STARTS_ALLOWED:
+            raise _StartError(
+                f"The model runtime stopped {STARTS_ALLOWED} times within a minute; "
+                f"its log is {place.log}."
+            )
+        self._starts.append(now)
+        self._become(Phase.STARTING, "The model is being started.")
+        self._child = start_runtime(self.trusted, place)
+
+    async def _serve(self, connection: Connection) -> None:
+        """Resolve answers until the link ends."""
+        self.welcome = connection.welcome
+        self._writer = connection.writer
+        reader, decoder = connection.reader, connection.decoder
+        self._become(Phase.LOADING, "The model is being loaded.")
+        try:
+            data = b""
+            while True:
+                for message in decoder.feed(data):
+                    self._resolve(message)
+                if not (data := await reader.read(READ_BYTES)):
+                    break
+        except (OSError, protocol.ProtocolError) as error:
+            log.warning("link to the runtime broke: %s", error)
+        finally:
+            self._hang_up(Reason.RUNTIME_LOST)
+
+    def _resolve(self, message: protocol.Message) -> None:
+        match message:
+            case protocol.Chunk(id=number):
+                if (stream := self._streams.get(number)) is not None:
+                    stream(message)
+            case ModelState(state=state, message=text):
+                self._become(_PHASES.get(state, Phase.FAILED), text)
+            case (
+                Result(id=number)
+                | Embedding(id=number)
+                | Failure(id=number)
+                | protocol.StatusReport(id=number)
+            ):
+                future = self._pending.get(number)
+                if future is not None and not future.done():
+                    future.set_result(message)
+
+    def _hang_up(self, reason: Reason) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        for number, future in self._pending.items():
+            if not future.done():
+                future.set_result(Failure(number, reason.value))
+        if self.state.phase in (Phase.READY, Phase.LOADING):
+            self._become(Phase.ABSENT)
+
+    def _become(self, phase: Phase, message: str = "") -> None:
+        state = LinkState(phase, message)
+        if state != self.state:
+            self.state = state
+            self._changed.set()
+            if self._on_state is not None:
+                self._on_state(state)
+
+
+class _StartError(Exception):
+    """A runtime could not be started."""
+
+
+_PHASES = {
+    Loading.LOADING.value: Phase.LOADING,
+    Loading.READY.value: Phase.READY,
+    Loading.FAILED.value: Phase.FAILED,
+}
+
+
+def _reason(code: str) -> Reason:
+    try:
+        return Reason(code)
+    except ValueError:
+        return Reason.ENGINE_ERROR

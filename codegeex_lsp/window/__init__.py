@@ -1,0 +1,6 @@
+"""What one window has: settings in force, link, completer, errands and their delivery.
+
+Knows the editor's session; no prompt, no model. Handlers call it.
+"""
+
+__all__ = ["errand", "session", "unanswered", "work_progress"]

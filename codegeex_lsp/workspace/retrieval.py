@@ -1,0 +1,151 @@
+"""What the workspace knows beside the open document: search, and snippets for the model.
+
+Joins the index's process with the documents and settings of this window. The index starts with the
+first document that is opened, or the first search. Knows no LSP types. session.py owns it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from codegeex_lsp.config.settings import IndexSettings, Settings
+from codegeex_lsp.index.places import Place
+from codegeex_lsp.runtime.client import RuntimeClient
+from codegeex_lsp.runtime.remembering import Remembering
+from codegeex_lsp.text import file_uris
+from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.workspace.index_client import NO_VECTOR, IndexClient, IndexState, NoIndexError
+from codegeex_lsp.workspace.index_vectors import NOT_YET, IndexVectors
+from codegeex_lsp.workspace.snippets import Snippets
+from model_runtime.wire.protocol import Forget, Remember, Snippet
+
+NO_FOLDER = "No folder is open, so there is nothing to search; open the project's folder."
+OFF = 'The index of the workspace is turned off; set "codegeex.index.enabled" to true.'
+
+
+class Retrieval:
+    """`roots` are the workspace's folders, set once by initialize."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        runtime: RuntimeClient,
+        on_state: Callable[[IndexState], None],
+    ) -> None:
+        self.roots: tuple[str, ...] = ()
+        self._settings = settings
+        self._on_state = on_state
+        self._index = IndexClient(self._became)
+        self.vectors = IndexVectors(runtime, self._index, lambda: self.can_start)
+        self._texts = Remembering(self._tell, lambda _: True, forgotten_after_s=0.0)
+        self.snippets = Snippets(self._alike, self.shown)
+
+    @property
+    def state(self) -> IndexState:
+        return self._index.state
+
+    @property
+    def can_start(self) -> bool:
+        """Also whether one that runs may be used: it may have been turned off since."""
+        settings = self._settings()
+        return bool(self.roots) and settings.enabled and settings.index.enabled
+
+    def start(self) -> None:
+        """Once; never waits. Without a folder, or turned off, nothing starts."""
+        if self.can_start:
+            self._index.start(self.roots, _bounds(self._settings().index))
+            self.vectors.start()
+
+    async def close(self) -> None:
+        """End the index's process."""
+        await self.vectors.close()
+        await self._index.close()
+
+    def shown(self, path: str) -> str:
+        """The path as people and models should read it: inside its folder, with slashes."""
+        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
+        return path if root is None else os.path.relpath(path, root).replace(os.sep, "/")
+
+    def names(self, uri: str) -> tuple[str, str]:
+        """Of the document's folder and, inside it, of the document, as models should read them."""
+        path = file_uris.to_path(uri) or ""
+        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
+        if root is None:
+            return "", uri.rpartition("/")[2]
+        return os.path.basename(root), self.shown(path)
+
+    async def search(self, question: str, limit: int, under: str) -> tuple[list[Place], str]:
+        """Places for a sentence or names. `under` is a path or URI, relative to the first folder.
+
+        With an embedding model the question's meaning counts, too, or a sentence says why it
+        doesn't. Raises NoIndexError with a sentence.
+        """
+        self._check()
+        self.start()
+        vector, note = NO_VECTOR, ""
+        if self.vectors.wanted:
+            vector, note = await self.vectors.of_question(question)
+        places, helped = await self._index.search(question, limit, self._whole(under), vector)
+        return places, note or ("" if helped or not self.vectors.wanted else NOT_YET)
+
+    def near(self, snapshot: Snapshot, position: Position) -> tuple[Snippet, ...]:
+        """The snippets for a completion that are known now."""
+        return self.snippets.near(snapshot, position) if self.can_start else ()
+
+    def _whole(self, path: str) -> str:
+        path = file_uris.to_path(path) or path
+        return os.path.normpath(os.path.join(self.roots[0], path)) if path else ""
+
+    # --- what happens to files ------------------------------------------------------------------
+
+    def document(self, snapshot: Snapshot) -> None:
+        """It was opened or edited."""
+        if self.can_start:
+            self.start()
+            self._texts.changed(snapshot)
+            self.vectors.typed()
+
+    def closed(self, uri: str) -> None:
+        self.snippets.forget(uri)
+        self._texts.closed(uri)
+
+    def written(self, uris: Sequence[str]) -> None:
+        """Files were written, moved or deleted."""
+        self._index.changed([path for uri in uris if (path := file_uris.to_path(uri))])
+        self.vectors.look()
+
+    def _became(self, state: IndexState) -> None:
+        self._on_state(state)
+        self.vectors.look()
+
+    async def _alike(self, text: str, uri: str, limit: int) -> list[Place]:
+        self._check()
+        return await self._index.alike(text, file_uris.to_path(uri) or "", limit)
+
+    async def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
+        """As IndexClient.neighbours."""
+        self._check()
+        return await self._index.neighbours(path, limit)
+
+    def _check(self) -> None:
+        """Raises NoIndexError."""
+        if not self.can_start:
+            raise NoIndexError(OFF if self.roots else NO_FOLDER)
+
+    def _tell(self, message: Remember | Forget) -> None:
+        path = file_uris.to_path(message.document)
+        if path is None:
+            return
+        if isinstance(message, Remember):
+            self._index.opened(path, message.text)
+        else:
+            self._index.closed(path)
+
+
+def _bounds(settings: IndexSettings) -> dict[str, int]:
+    return {
+        "files": settings.max_files,
+        "file_bytes": settings.max_file_size,
+        "bytes": settings.max_size,
+    }

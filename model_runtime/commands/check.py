@@ -1,0 +1,92 @@
+"""`codegeex-runtime check`: can this machine run the model? One finding a line, with advice.
+
+Loads the model for real, in a process of its own, so `codegeex-lsp doctor` may ask for it without
+importing torch. It serves nobody.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from model_runtime import installing
+from model_runtime.device.system_memory import free_memory
+from model_runtime.device.torch_plugins import keep_plugins_out
+from model_runtime.engine.loading import why_not_loaded
+from model_runtime.errors import RuntimeFailure
+
+PACKAGES = ("torch", "tokenizers", "safetensors")
+# torch with the embedded model holds 320 MiB; below twice that the machine starts to swap.
+WANTED_MEMORY_BYTES = 640 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`advice` is empty when all is well."""
+
+    name: str
+    found: str
+    advice: str = ""
+
+
+def check(model: str, device: str, quantize: str = "") -> Iterator[Finding]:
+    """The findings, in the order in which one needs the other; ends at a missing package."""
+    missing = False
+    for package in PACKAGES:
+        finding = _package(package)
+        missing = missing or bool(finding.advice)
+        yield finding
+    yield _memory()
+    if not missing:
+        yield from _device_and_model(model, device, quantize)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "not installed", f"run: {installing.part('local')}")
+
+
+def _memory() -> Finding:
+    free = free_memory()
+    if free is None:
+        return Finding("memory", "not known on this system")
+    advice = "close other programs" if free < WANTED_MEMORY_BYTES else ""
+    return Finding("memory", f"{free / 2**30:.1f} GiB free", advice)
+
+
+def _device_and_model(model: str, device: str, quantize: str) -> Iterator[Finding]:
+    keep_plugins_out()
+    try:
+        from model_runtime.device import memory
+        from model_runtime.device.choice import choose
+        from model_runtime.folders import fit, opening
+
+        chosen = choose(device)
+    except (RuntimeFailure, ImportError, OSError) as error:
+        yield Finding("device", "none", str(error))
+        return
+    yield Finding("device", chosen.reason)
+    free = _free(memory.free_bytes(chosen.place))
+    try:
+        plan = opening.plan(model, chosen.place, chosen.dtype, quantize)
+    except RuntimeFailure as error:
+        yield Finding("model", model, str(error))
+        return
+    try:
+        loaded = opening.load(model, chosen.place, chosen.dtype, quantize)
+    except Exception as error:  # the same sentences that a runtime fails with
+        if memory.out_of_memory(error):
+            error = plan.ran_out(memory.free_bytes(chosen.place))
+        yield Finding("model", model, why_not_loaded(error))
+        return
+    parameters = sum(fit.parameters(loaded.config))
+    yield Finding("model", f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified")
+    needed = plan.needs[plan.kept].total / 2**30
+    yield Finding("fit", f"needs {needed:.1f} GiB in {plan.kept}, {free}")
+
+
+def _free(size: int | None) -> str:
+    return "free memory not known" if size is None else f"{size / 2**30:.1f} GiB free"

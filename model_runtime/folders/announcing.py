@@ -1,0 +1,52 @@
+"""What a client is told of a model before it is loaded, from its description alone; no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_runtime.errors import RuntimeFailure
+from model_runtime.folders import hub_folder
+from model_runtime.options import DEFAULT_MODEL, EMBEDDED_FOLDER
+from model_runtime.prompts.rendering import PromptFormat
+from model_runtime.recall import copying
+from model_runtime.wire.protocol import Task
+
+CHARS_PER_TOKEN = 4
+USUAL_CONTEXT_CHARS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What protocol.Welcome tells of a model."""
+
+    context_chars: int = USUAL_CONTEXT_CHARS
+    minimum_confidence: float = 0.0
+    tasks: tuple[str, ...] = (Task.COMPLETE,)
+    context_tokens: int = USUAL_CONTEXT_CHARS // CHARS_PER_TOKEN
+
+
+def announce(model: str) -> Announcement:
+    """Read from the model's description alone: a client is welcomed before the model is loaded.
+
+    As much text is worth sending as fits the context, or more to search for copies in.
+    """
+    try:
+        if (found := hub_folder.find(model)) is not None:
+            told = found.context * CHARS_PER_TOKEN
+            return Announcement(told, tasks=found.family.tasks, context_tokens=found.context)
+        folder = EMBEDDED_FOLDER if model == DEFAULT_MODEL else Path(model).expanduser()
+        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tokens = int(description["network"]["max_position_embeddings"])
+        context = tokens * CHARS_PER_TOKEN
+        if description["copies_first"] or "trust" in description:
+            context = max(context, copying.MAX_BEFORE + copying.MAX_AFTER)
+        return Announcement(
+            context,
+            float(description.get("minimum_confidence", 0.0)),
+            PromptFormat(description["prompt_format"]).tasks,
+            tokens,
+        )
+    except (RuntimeFailure, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Announcement()  # loading will say what is wrong with it

@@ -1,0 +1,218 @@
+"""A model folder as the hub has them: what its files and the catalogue say of it.
+
+config.json says which network it is, tokenizer.json which control tokens there are, and from these
+or from the catalogue follows how it is asked. Reads JSON alone, so that a client can be told what a
+model can before torch is imported; hub_network.py loads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from model_runtime.errors import HubError, WeightsError
+from model_runtime.hub import cache, catalogue
+from model_runtime.hub.catalogue import Model
+from model_runtime.prompts import chat, encoder_decoder
+from model_runtime.prompts.family import Family
+from model_runtime.prompts.rendering import fitting, of_catalogue
+from model_runtime.prompts.template import conversation
+from model_runtime.text.vocabulary import BLANK, control_tokens
+from model_runtime.wire.protocol import Task
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+GENERATION_CONFIG = "generation_config.json"
+CHAT_TEMPLATE = "chat_template.jinja"
+# What a row of the cache holds is served, and not more: a prompt of this length is 30000
+# characters of code.
+LONGEST_CONTEXT = 8192
+# Encoder-decoders, and how long a source may be for one that doesn't say it. Its positions are
+# relative, so that more would run, but with less sense than it was trained to.
+ENCODER_DECODER = "t5"
+USUAL_SOURCE = 512
+# CodeT5+'s model that embeds: a T5's encoder and a projection.
+PROJECTED = "codet5p_embedding"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What an encoder-decoder's prompt is: `longest` tokens at most, the last of them `end`, for
+    the encoder, and `start`, with which the decoder begins."""
+
+    longest: int
+    end: int
+    start: int
+
+
+@dataclass(frozen=True)
+class HubFolder:
+    """`model` is its line in the catalogue, None for a folder that nobody knows."""
+
+    path: Path
+    model: Model | None
+    config: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.model.name if self.model else self.path.name
+
+    @property
+    def encodes(self) -> bool:
+        """Whether an encoder reads the prompt before a decoder writes."""
+        return bool(self.config["model_type"] == ENCODER_DECODER)
+
+    @property
+    def context(self) -> int:
+        """Tokens that are served: what catalogue and network allow, at most LONGEST_CONTEXT.
+
+        An answer may be as long as the source that an encoder reads.
+        """
+        keys = ("max_position_embeddings", "n_positions", "sliding_window")
+        limits = [int(limit) for key in keys if (limit := self.config.get(key))]
+        known = limits or [USUAL_SOURCE] * self.encodes
+        longest = min([LONGEST_CONTEXT, *known, *([self.model.context] if self.model else [])])
+        return 2 * longest if self.encodes else longest
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """None for a decoder alone."""
+        if not self.encodes:
+            return None
+        padding = self.config.get("pad_token_id", 0)
+        start = self.config.get("decoder_start_token_id", padding)
+        return Encoder(self.context // 2, self.ends[0], int(start))
+
+    @cached_property
+    def family(self) -> Family:
+        """How it is asked. Raises WeightsError when nothing is known of that."""
+        names = self.controls
+        if self.model is None:
+            base = encoder_decoder.fitting(names) if self.encodes else fitting(names)
+        else:
+            try:
+                base = of_catalogue(self.model.format)
+            except ValueError as error:
+                raise WeightsError(
+                    f"{self.name} can only {', '.join(sorted(self.model.abilities))}, which isn't "
+                    "served as a completion; see codegeex-lsp models list."
+                ) from error
+        template = self.chat_template if self.model is None or self.model.chat else ""
+        if not template:
+            return base
+        return chat.family(
+            conversation(template, self.special_tokens, names),
+            base.formats[Task.COMPLETE],
+            base.controls,
+        )
+
+    @cached_property
+    def controls(self) -> dict[str, int]:
+        """The control tokens by name."""
+        return control_tokens(self._tokenizer)
+
+    @cached_property
+    def chat_template(self) -> str:
+        """In Jinja; "" for a model that isn't tuned to conversations."""
+        beside = self.path / CHAT_TEMPLATE
+        if beside.exists():
+            return beside.read_text(encoding="utf-8")
+        found = self._tokenizer_config.get("chat_template") or ""
+        return found if isinstance(found, str) else str(found[0]["template"])
+
+    @cached_property
+    def special_tokens(self) -> dict[str, str]:
+        """The names of bos_token, eos_token and their like, for the chat template."""
+        tokens = {key: one for key, one in self._tokenizer_config.items() if key.endswith("_token")}
+        names = {
+            key: one["content"] if isinstance(one, dict) else one for key, one in tokens.items()
+        }
+        return {key: name for key, name in names.items() if isinstance(name, str)}
+
+    @property
+    def begin(self) -> tuple[int, ...]:
+        """The ids that every sequence begins with."""
+        bos = self.special_tokens.get("bos_token", "")
+        begins = self._tokenizer_config.get("add_bos_token")
+        if begins is None:
+            after = json.dumps(self._tokenizer.get("post_processor"), ensure_ascii=False)
+            begins = bool(bos) and bos in after
+        return (self.controls[bos],) if begins and bos in self.controls else ()
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The ids that end an answer, the one that ends a document first."""
+        told = [_json(self.path / GENERATION_CONFIG, {}), self.config]
+        ids = [id_ for one in told for id_ in _as_list(one.get("eos_token_id"))]
+        name = self.special_tokens.get("eos_token", "")
+        ids += [self.controls[name]] if name in self.controls else []
+        if self.model:
+            ids += self.model.stop_ids
+            stops = [name for stop in self.model.stops for name in (stop, BLANK + stop)]
+            ids += [self.controls[name] for name in stops if name in self.controls]
+        if not ids:
+            raise WeightsError(f"{self.path} doesn't say which token ends a text (eos_token_id).")
+        return tuple(dict.fromkeys(ids))
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end an answer and are no tokens of their own."""
+        told = self.model.stops if self.model else ()
+        return tuple(one for one in told if not {one, BLANK + one} & self.controls.keys())
+
+    @cached_property
+    def _tokenizer(self) -> dict[str, Any]:
+        if not (self.path / TOKENIZER).exists():
+            raise WeightsError(f"{self.path} has no {TOKENIZER}; get the model with one.")
+        return _json(self.path / TOKENIZER)
+
+    @cached_property
+    def _tokenizer_config(self) -> dict[str, Any]:
+        return _json(self.path / TOKENIZER_CONFIG, {})
+
+
+def only_embeds(config: Mapping[str, Any]) -> bool:
+    """Whether a folder with this config.json has an encoder and nothing to write with."""
+    alone = config.get("architectures") == ["T5EncoderModel"]
+    return config.get("model_type") == PROJECTED or alone
+
+
+def find(name: str) -> HubFolder | None:
+    """A model of the catalogue by its name, or a folder by its path; None when it is one of ours.
+
+    Raises UnknownModelError for a name that is neither, and HubError and WeightsError for what is
+    no whole model.
+    """
+    known = catalogue.models().get(name.lower())
+    path = cache.folder_of(name) if known else Path(name).expanduser()
+    if not known and not path.is_dir() and not cache.is_path(name):
+        catalogue.find(name)  # tells the nearest names
+    config = _json(path / CONFIG, {})
+    if not isinstance(config.get("model_type"), str):
+        return None
+    if problem := cache.lacking(path):
+        raise HubError(f"{path} is no model that can be used: {problem}.")
+    return HubFolder(path, known, config)
+
+
+def _as_list(ids: Any) -> list[int]:
+    return ids if isinstance(ids, list) else [] if ids is None else [ids]
+
+
+def _json(path: Path, default: dict[str, Any] | None = None) -> dict[str, Any]:
+    if default is not None and not path.exists():
+        return default
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise WeightsError(f"{path} can't be understood: {error}.") from error
+    if not isinstance(read, dict):
+        raise WeightsError(f"{path} can't be understood: it is no JSON object.")
+    return read

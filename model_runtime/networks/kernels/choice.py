@@ -1,0 +1,41 @@
+"""Which kernel multiplies with a quantized matrix here.
+
+A kernel takes x [M, in] and bias [out] and gives x @ dequantized.T + bias as [M, out], in the type
+of x. One file a family. A kernel is used when its trial on a small matrix gave the right numbers
+(trial.py); where there is none the layer dequantizes before every product, which is always right.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from model_runtime.networks.kernels import cpu, cuda, npu
+from model_runtime.networks.kernels.dequantizing import Dequantizing
+from model_runtime.networks.kernels.trial import Kernel
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix
+
+
+def int8_kernel(matrix: Int8Matrix, dtype: torch.dtype) -> Kernel:
+    """For activations of `dtype` on the matrix's device."""
+    kernel = None
+    match matrix.scale.device.type:
+        case "cpu":
+            kernel = cpu.int8_kernel(matrix, dtype)
+        case "cuda":
+            kernel = cuda.int8_kernel(matrix, dtype)
+        case "npu":
+            kernel = npu.int8_kernel(matrix, dtype)
+    return kernel or Dequantizing(matrix, dtype)
+
+
+def int4_kernel(matrix: Int4Matrix, dtype: torch.dtype) -> Kernel:
+    """For activations of `dtype` on the matrix's device."""
+    kernel = None
+    match matrix.scale.device.type:
+        case "cpu":
+            kernel = cpu.int4_kernel(matrix, dtype)
+        case "cuda":
+            kernel = cuda.int4_kernel(matrix, dtype)
+        case "npu":
+            kernel = npu.int4_kernel(matrix, dtype)
+    return kernel or Dequantizing(matrix, dtype)

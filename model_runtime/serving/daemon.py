@@ -1,0 +1,297 @@
+"""The process that owns one model: lock, socket, clients, idle exit. Start reading here.
+
+It knows when to live and whom to serve, and leaves messages to connection.py, order to scheduler.py
+and the model to the engine's thread, which loads it after the socket is open. __main__.py calls
+serve().
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import filelock
+
+from model_runtime import __version__, logs
+from model_runtime.device.system_memory import resident_bytes
+from model_runtime.engine.counters import Answers, Work
+from model_runtime.engine.loading import load_engine, why_not_loaded
+from model_runtime.engine.scheduler import Job, Scheduler
+from model_runtime.folders.announcing import announce
+from model_runtime.hub.cache import able
+from model_runtime.logs import LOG
+from model_runtime.recall.mailbox import Letter, Mailbox
+from model_runtime.serving.connection import Connection
+from model_runtime.wire import endpoint
+from model_runtime.wire.endpoint import Endpoint, Meeting
+from model_runtime.wire.protocol import (
+    PROTOCOL_VERSION,
+    Chunk,
+    Embed,
+    Failure,
+    Generate,
+    Loading,
+    ModelState,
+    Reason,
+    Reply,
+    Task,
+    Welcome,
+)
+
+# Once the daemon ends a running step gets so long to finish.
+LAST_STEP_S = 5.0
+# So long each client has to take what was already sent to it.
+LAST_WORDS_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """As the user wrote them: `model` is a known name or a folder, `quantize` empty or how to keep
+    a model that is stored in float."""
+
+    model: str
+    device: str
+    idle_exit_s: float
+    log_to_stderr: bool = False
+    quantize: str = ""
+
+
+def serve(options: Options) -> int:
+    """Serve until idle or stopped; the exit code. Raises UnsafeDirectoryError.
+
+    When another process serves the same model it ends at once, with 0.
+    """
+    meeting = endpoint.meeting(__version__, options.model, options.device, options.quantize)
+    logs.set_up(None if options.log_to_stderr else meeting.log)
+    lock = filelock.FileLock(meeting.lock, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        LOG.info("another runtime serves this model already")
+        return 0
+    daemon = Daemon(options, meeting)
+    try:
+        asyncio.run(daemon.run())
+    finally:
+        lock.release()
+    daemon.end_engine()
+    return 0
+
+
+class Daemon:
+    """Everything here but the engine's thread lives in the event loop."""
+
+    def __init__(self, options: Options, meeting: Meeting) -> None:
+        self.token = secrets.token_hex(32)
+        self.scheduler = Scheduler(self._emit)
+        self.mailbox = Mailbox()
+        self._options = options
+        self._meeting = meeting
+        self._started = time.monotonic()
+        self._state = ModelState(Loading.LOADING, "The model is being loaded.")
+        self._device = ""
+        self._clients: dict[int, Connection] = {}
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._next_client = 1
+        self._remembered: Callable[[], dict[str, int]] = dict
+        self._answers = Answers()
+        self._work = Work()
+        self._loop: asyncio.AbstractEventLoop
+        self._ended = asyncio.Event()
+        self._idle: asyncio.TimerHandle | None = None
+        self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
+
+    async def run(self) -> None:
+        """Listen until stop(); afterwards no file but the lock and the log is left."""
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        server, address = await self._listen()
+        endpoint.write_endpoint(self._meeting.endpoint, Endpoint(address, self.token, os.getpid()))
+        LOG.info("serving %s on %s", self._options.model, address)
+        self._thread.start()
+        self._wait_for_clients()
+        try:
+            await self._ended.wait()
+        finally:
+            self._meeting.endpoint.unlink(missing_ok=True)
+            server.close()
+            self._meeting.socket.unlink(missing_ok=True)
+            self.scheduler.close()
+            self.mailbox.close()
+            await self._hang_up()
+
+    def end_engine(self) -> None:
+        """Wait for the engine's last step. Importing torch or reading weights can't be interrupted:
+        then the process ends under the thread."""
+        self._thread.join(LAST_STEP_S)
+        if self._thread.is_alive():
+            logging.shutdown()
+            os._exit(0)
+
+    def stop(self, why: str) -> None:
+        LOG.info("ending: %s", why)
+        self._ended.set()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._loop.call_soon_threadsafe(self.stop, signal.Signals(number).name)
+
+    # --- clients --------------------------------------------------------------------------------
+
+    async def _listen(self) -> tuple[asyncio.Server, str]:
+        """A Unix socket where there are any and its path fits, else loopback TCP."""
+        path = self._meeting.socket
+        if hasattr(asyncio, "start_unix_server") and (
+            len(os.fsencode(path)) <= endpoint.MAX_SOCKET_PATH
+        ):
+            path.unlink(missing_ok=True)  # a killed runtime's; we hold the lock
+            server = await asyncio.start_unix_server(self._accept, path)
+            path.chmod(0o600)
+            return server, f"unix:{path}"
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return server, f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(self._next_client, self, reader, writer)
+        self._next_client += 1
+        self._connections[connection] = self._loop.create_task(connection.serve())
+
+    async def _hang_up(self) -> None:
+        for connection in self._connections:
+            connection.close()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=LAST_WORDS_S)
+
+    def enter(self, connection: Connection) -> None:
+        """A client said a good hello."""
+        self._clients[connection.number] = connection
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        model = self._options.model
+        told = announce(model)
+        connection.send(
+            Welcome(
+                PROTOCOL_VERSION,
+                __version__,
+                os.getpid(),
+                model,
+                told.context_chars,
+                told.minimum_confidence,
+                told.tasks,
+                told.context_tokens,
+                {task.value: able(task) for task in Task if task not in told.tasks},
+            )
+        )
+        connection.send(self._state)
+
+    def leave(self, connection: Connection) -> None:
+        """A connection ended, greeted or not."""
+        self._connections.pop(connection, None)
+        if self._clients.pop(connection.number, None) is not None:
+            self.scheduler.drop_client(connection.number)
+            self.mailbox.put(Letter(connection.number))
+            if not self._clients and self._state.state == Loading.FAILED:
+                self.stop("no client and no model")  # the next start may find what is missing now
+            elif not self._clients:
+                self._wait_for_clients()
+
+    def _wait_for_clients(self) -> None:
+        self._idle = self._loop.call_later(
+            self._options.idle_exit_s, self.stop, "no client for a while"
+        )
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def ask(self, connection: Connection, request: Generate | Embed) -> None:
+        """Queue a request, or say why the model can't take any."""
+        if self._state.state == Loading.READY:
+            self.scheduler.submit(connection.number, request)
+            return
+        failed = self._state.state == Loading.FAILED
+        reason = Reason.LOAD_FAILED if failed else Reason.LOADING
+        reply = Failure(request.id, reason, self._state.message)
+        self._answers.add(reply)
+        connection.send(reply)
+
+    def _emit(self, job: Job, message: Reply) -> None:
+        """From any thread: bring an answer to the loop and on to its client."""
+        self._in_loop(lambda: self._deliver(job, message))
+
+    def _deliver(self, job: Job, message: Reply) -> None:
+        if not isinstance(message, Chunk):
+            self._answers.add(message, (self.scheduler.clock() - job.arrived) * 1000)
+        if (client := self._clients.get(job.client)) is not None:
+            client.send(message)
+
+    def _in_loop(self, action: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(action)
+        except RuntimeError:  # the loop has ended, and with it everybody who could be told
+            LOG.debug("an answer came after the end")
+
+    # --- the engine's thread --------------------------------------------------------------------
+
+    def _run_engine(self) -> None:
+        """Load the model, then serve; a failure is a state that every client can read."""
+        try:
+            engine = load_engine(
+                self._options.model,
+                self._options.device,
+                self._options.quantize,
+                self.scheduler,
+                self._emit,
+                self._work,
+            )
+        except Exception as error:
+            logs.failure("the model can't be loaded", error)
+            self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
+            return
+        self._device = engine.device.reason
+        threading.Thread(
+            target=engine.memory.run, args=(self.mailbox,), name="memory", daemon=True
+        ).start()
+        self._remembered = engine.memory.sizes
+        self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
+        engine.run()
+
+    def _become(self, state: ModelState) -> None:
+        LOG.info("model %s", state.state)
+        self._in_loop(lambda: self._announce(state))
+
+    def _announce(self, state: ModelState) -> None:
+        self._state = state
+        for client in list(self._clients.values()):
+            client.send(state)
+
+    def report(self) -> dict[str, Any]:
+        """What `codegeex-runtime status` shows. Plain types only."""
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "model": self._options.model,
+            "quantize": self._options.quantize,
+            "device": self._device,
+            "state": str(self._state.state),
+            "message": self._state.message,
+            "uptime_s": time.monotonic() - self._started,
+            "clients": len(self._clients),
+            "queue": self.scheduler.waiting,
+            "memory_bytes": resident_bytes(),
+            "remembered": self._remembered(),
+            "editors": [
+                {"client": client.name, **asdict(client.activity)}
+                for client in self._clients.values()
+                if client.activity is not None
+            ],
+            **self._answers.report(),
+            **self._work.report(),
+        }

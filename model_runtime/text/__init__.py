@@ -1,0 +1,6 @@
+"""Text as token ids and back.
+
+Knows vocabularies and byte-level BPE; no prompt, no network.
+"""
+
+__all__ = ["surrogates", "tokenizer", "vocabulary"]

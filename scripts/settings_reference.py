@@ -1,0 +1,69 @@
+"""The settings described: a JSON schema for VS Code's package.json, tables for the README.
+
+Generated from the dataclasses of settings.py, which hold every text; nothing here runs in the
+server. The tests hold the README against it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from codegeex_lsp.config.settings import NOUNS, PREFIX, Settings, TrustedSettings, camel, words
+
+
+def schema() -> dict[str, Any]:
+    """The editor's settings as VS Code's `contributes.configuration`, a JSON schema."""
+    return {
+        "title": "CodeGeeX",
+        "type": "object",
+        "properties": {
+            name: _kind_schema(hint, one.metadata)
+            | {"default": one.default, "description": one.metadata["text"]}
+            for name, hint, one in _rows(Settings, f"{PREFIX}.", camel)
+        },
+    }
+
+
+def markdown_table() -> str:
+    """The editor's settings as a table for the README."""
+    return _table(_rows(Settings, f"{PREFIX}.", camel))
+
+
+def trusted_markdown_table() -> str:
+    """The configuration file's settings as a table for the README."""
+    return _table(_rows(TrustedSettings, "", str))
+
+
+def _rows(
+    group: type, path: str, spelled: Callable[[str], str]
+) -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:
+    """Name, type and field of every setting, groups opened."""
+    hints = typing.get_type_hints(group)
+    for one in dataclasses.fields(group):
+        name = path + spelled(one.name)
+        if dataclasses.is_dataclass(hint := hints[one.name]):
+            yield from _rows(typing.cast(type, hint), f"{name}.", spelled)
+        else:
+            yield name, hint, one
+
+
+def _table(rows: Iterator[tuple[str, Any, dataclasses.Field[Any]]]) -> str:
+    lines = ["| Setting | Value | Default | Meaning |", "|---|---|---|---|"]
+    for name, hint, one in rows:
+        text = one.metadata["text"]
+        if variable := one.metadata["environment"]:
+            text += f" The variable `{variable}` comes first."
+        value = words(hint, one.metadata)
+        lines.append(f"| `{name}` | {value} | `{json.dumps(one.default)}` | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _kind_schema(hint: Any, about: Mapping[str, Any]) -> dict[str, Any]:
+    if hint not in NOUNS:
+        return {"type": "string", "enum": [choice.value for choice in hint]}
+    limits = {key: about[key] for key in ("minimum", "maximum") if about[key] is not None}
+    return NOUNS[hint][1] | limits
