@@ -15,8 +15,8 @@ and by vectors that its server has made for it.
 
 A process and not a thread: Python code that works holds up the server's loop for up to 5 ms each
 time that it wakes, and what an index once took stays in a process's memory. The server's side is
-codegeex_lsp/workspace/index_client.py; of this package it imports places.py and what is below alone, because
-the rest takes time to import. Nothing here knows LSP or the runtime.
+workspace/index_client.py; of this package the server imports the door alone, because the rest takes
+time to import. Nothing here knows LSP or the runtime.
 """
 
 __all__ = ["IGNORE_FILES", "places"]
