@@ -20,10 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from model_runtime import __version__
-from model_runtime.device import memory
-from model_runtime.engine import loading
+from model_runtime.device import memory, torch_plugins
 
-loading.keep_plugins_out()
+torch_plugins.keep_plugins_out()
 # An operator that falls back to the CPU without a word would pass here and be slow in use.
 os.environ["TORCH_NPU_FALLBACK_CPU_DISABLE"] = "1"
 

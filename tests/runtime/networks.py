@@ -12,7 +12,7 @@ from model_runtime.networks.codegeex import CodeGeeX
 
 
 def load_network(folder: Path) -> CodeGeeX:
-    """In float32 on the CPU; raises WeightsError as weights.load() does."""
+    """In float32 on the CPU; raises WeightsError as opening.load() does."""
     description = native.read_description(folder)
     native.verify(folder, description)
     shards = Shards(folder, description.weights)

@@ -12,9 +12,8 @@ import python_npu
 import tiny
 import torch
 
-from model_runtime.device import memory, npu
+from model_runtime.device import memory, npu, torch_plugins
 from model_runtime.device.kinds import Device
-from model_runtime.engine import loading
 from model_runtime.engine.counters import Work
 from model_runtime.engine.engine import Engine
 from model_runtime.engine.scheduler import Scheduler
@@ -56,7 +55,7 @@ def checked(device: Device) -> dict[str, list[object]]:
 
 
 if __name__ == "__main__":
-    loading.keep_plugins_out()
+    torch_plugins.keep_plugins_out()
     torch.set_num_threads(1)
     assert npu_operators.SCHEMAS
     module = python_npu.set_up()

@@ -626,7 +626,7 @@ def test_a_disk_that_fills_up_meanwhile(tensors: Tensors, tmp_path: Path) -> Non
     place.mkdir()
     script = (
         "import resource, sys; from model_runtime.__main__ import main; "
-        "import model_runtime.conversion; "
+        "import model_runtime.conversion.checkpoint; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)); sys.exit(main())"
     )
     command = [sys.executable, "-c", script, "convert", source, place / "made", "--heads", "2"]
@@ -669,7 +669,7 @@ KILLER = """
 import io, os, shutil, signal, sys
 from pathlib import Path
 import torch
-from model_runtime import weights
+from model_runtime.folders import opening
 from model_runtime.conversion.checkpoint import convert
 from model_runtime.conversion import (layout, target)
 from model_runtime.errors import WeightsError
@@ -683,7 +683,7 @@ def run(made):
 
 def loads(folder):
     try:
-        weights.load(str(folder), torch.device("cpu"), torch.float32)
+        opening.load(str(folder), torch.device("cpu"), torch.float32)
     except WeightsError:
         return False
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole

@@ -218,7 +218,7 @@ def in_a_process_with_torch_npu(folder: Path, version: str, source: str, wanted:
     # This is how torch finds plugins to import whenever it is imported itself.
     (about / "entry_points.txt").write_text("[torch.backends]\ntorch_npu = torch_npu:_autoload\n")
     program = (
-        "from model_runtime import loading; loading.keep_plugins_out()\n"
+        "from model_runtime.device.torch_plugins import keep_plugins_out; keep_plugins_out()\n"
         "from model_runtime.device.choice import choose\n"
         "from model_runtime.errors import RuntimeFailure\n"
         f"try: print(choose('{wanted}').reason)\nexcept RuntimeFailure as error: print(error)"

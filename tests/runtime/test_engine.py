@@ -12,8 +12,8 @@ from engine_bench import Bench
 from torch import Tensor
 
 from model_runtime import logs
-from model_runtime.folders.fit import BRANCHES
 from model_runtime.networks.kv_cache import Rows
+from model_runtime.networks.kv_size import BRANCHES
 from model_runtime.wire.protocol import Chunk, Failure, Priority, Reason, Result
 
 

@@ -23,10 +23,11 @@ from model_runtime.engine.scheduler import Scheduler
 from model_runtime.errors import WeightsError
 from model_runtime.folders import opening
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.options import QUANTIZATIONS
 from model_runtime.wire.protocol import Generate, Result
 
 CPU = torch.device("cpu")
-SCHEMES = loading.QUANTIZATIONS[1:]
+SCHEMES = QUANTIZATIONS[1:]
 MIB = 2**20
 
 
