@@ -1,7 +1,7 @@
 """The language server: one table of everything it answers. Start reading here.
 
 Each row is an LSP method, its handler in handlers/ and the options that are advertised. Document
-sync is below, in server.py; JSON-RPC itself in rules.py.
+sync is in lsp/server.py, JSON-RPC itself in lsp/rules.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lsprotocol import types
 
 from codegeex_lsp import __version__
 from codegeex_lsp.handlers import (
+    actions,
     candidates,
     code_action,
     code_action_resolve,
@@ -22,23 +23,15 @@ from codegeex_lsp.handlers import (
     did_change_configuration,
     did_change_watched_files,
     did_save,
-    docstring,
-    execute_command,
-    explain,
-    generate,
     initialize,
     initialized,
     inline_completion,
     pull_model,
     search,
     shutdown,
-    summarise,
-    template,
-    translate,
     why,
 )
 from codegeex_lsp.lsp.server import HardenedServer
-from codegeex_lsp.window.errand import ActionParams
 from codegeex_lsp.window.session import Session
 
 HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
@@ -56,12 +49,7 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     types.TEXT_DOCUMENT_COMPLETION: (completion.handle, types.CompletionOptions()),
     types.TEXT_DOCUMENT_CODE_ACTION: (code_action.handle, code_action.OPTIONS),
     types.CODE_ACTION_RESOLVE: (code_action_resolve.handle, None),
-    generate.METHOD: (generate.handle, None),
-    translate.METHOD: (translate.handle, None),
-    explain.METHOD: (explain.handle, None),
-    docstring.METHOD: (docstring.handle, None),
-    summarise.METHOD: (summarise.handle, None),
-    template.METHOD: (template.handle, None),
+    **{method: (actions.request(name), None) for method, name in actions.REQUESTS.items()},
     candidates.METHOD: (candidates.handle, None),
     why.METHOD: (why.handle, None),
     pull_model.METHOD: (pull_model.handle, None),
@@ -69,12 +57,7 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
 }
 
 PARAMS_TYPES: dict[str, type[Any]] = {
-    generate.METHOD: generate.GenerateParams,
-    translate.METHOD: translate.TranslateParams,
-    explain.METHOD: explain.ExplainParams,
-    docstring.METHOD: ActionParams,
-    summarise.METHOD: ActionParams,
-    template.METHOD: template.TemplateParams,
+    **{method: actions.ACTIONS[name][0] for method, name in actions.REQUESTS.items()},
     candidates.METHOD: candidates.CandidatesParams,
     why.METHOD: why.WhyParams,
     pull_model.METHOD: pull_model.PullModelParams,
@@ -94,8 +77,8 @@ def build() -> HardenedServer:
     session = Session(server)
     for method, (handler, options) in HANDLERS.items():
         server.feature(method, options)(_with_session(handler, session))
-    for name in execute_command.COMMANDS:
-        server.command(name)(execute_command.command(session, name))
+    for name in actions.COMMANDS:
+        server.command(name)(actions.command(session, name))
     server.command(search.COMMAND)(search.command(session))
     return server
 

@@ -1,9 +1,11 @@
 """One file per LSP or codegeex/* method, named after it: convert in, call one thing, convert out.
+The actions, which have one shape, are the rows of actions.py.
 
 Registered in server.py.
 """
 
 __all__ = [
+    "actions",
     "candidates",
     "code_action",
     "code_action_resolve",
@@ -11,18 +13,11 @@ __all__ = [
     "did_change_configuration",
     "did_change_watched_files",
     "did_save",
-    "docstring",
-    "execute_command",
-    "explain",
-    "generate",
     "initialize",
     "initialized",
     "inline_completion",
     "pull_model",
     "search",
     "shutdown",
-    "summarise",
-    "template",
-    "translate",
     "why",
 ]

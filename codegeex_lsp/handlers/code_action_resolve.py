@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp.handlers import execute_command
+from codegeex_lsp.handlers import actions
 from codegeex_lsp.lsp.errors import InvalidParamsError
 from codegeex_lsp.window.session import Session
 
@@ -16,6 +16,6 @@ async def handle(session: Session, params: types.CodeAction) -> types.CodeAction
         return params
     if not isinstance(data, dict) or not isinstance(data.get("command"), str):
         raise InvalidParamsError("The data of this code action is not ours.")
-    done = await execute_command.start(session, data["command"], data.get("arguments"), apply=False)
+    done = await actions.start(session, data["command"], data.get("arguments"), apply=False)
     params.edit = done.get("edit")
     return params

@@ -1,7 +1,7 @@
 """One action for the editor, from its request to its reply: progress, partial results, cancel.
 
 Every route runs through here: custom requests, commands and resolved code actions. Knows no single
-action: a handler hands in what to call it and how to plan it.
+action: handlers/actions.py hands in what to call it and how to plan it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from codegeex_lsp.actions.performer import Told
 from codegeex_lsp.actions.plan import Plan, Refusal
 from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.lsp.errors import CancelledRequestError, ContentModifiedError, RequestFailedError
-from codegeex_lsp.text import languages
 from codegeex_lsp.text.documents import Snapshot
 from codegeex_lsp.text.languages import Language
 from codegeex_lsp.window import work_progress
@@ -32,7 +31,6 @@ Done = TypeVar("Done")
 
 OFF = 'CodeGeeX is turned off; set "codegeex.enabled" to true.'
 NOT_OPEN = "The document is not open in the editor; open it first."
-NO_LANGUAGE = "CodeGeeX does not know the language of this file."
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +51,6 @@ class Errand:
 
     title: str
     task: Task
-    snapshot: Snapshot
     language: Language | None
     plan: Callable[[int], Plan]
     snippets: Callable[[], Awaitable[tuple[Snippet, ...]]] | None = None
@@ -71,19 +68,6 @@ def opened(session: Session, uri: str) -> Snapshot:
     return snapshot
 
 
-def place(session: Session, params: ActionParams) -> tuple[Snapshot, Language | None]:
-    """The document as it is now and its language."""
-    snapshot = opened(session, params.text_document.uri)
-    return snapshot, languages.of(snapshot.language_id, snapshot.uri)
-
-
-def known(language: Language | None) -> Language:
-    """Raises RequestFailedError for a file of no known language."""
-    if language is None:
-        raise RequestFailedError(NO_LANGUAGE)
-    return language
-
-
 class Later(Generic[Done]):
     """Work that begins when it is awaited, on what was found out when it was asked for.
 
@@ -97,13 +81,15 @@ class Later(Generic[Done]):
         return self._begin().__await__()
 
 
-def run(session: Session, errand: Errand, params: ActionParams) -> Later[dict[str, Any]]:
+def run(
+    session: Session, snapshot: Snapshot, errand: Errand, params: ActionParams
+) -> Later[dict[str, Any]]:
     """The reply. Raises RequestFailedError with a sentence, and what watched() raises."""
 
     async def reply() -> dict[str, Any]:
-        return (await _work(session, errand, params)).reply()
+        return (await _work(session, snapshot, errand, params)).reply()
 
-    return watched(session, errand.snapshot.uri, reply)
+    return watched(session, snapshot.uri, reply)
 
 
 def watched(
@@ -132,7 +118,9 @@ async def _watched(
     return task.result()
 
 
-async def _work(session: Session, errand: Errand, params: ActionParams) -> Delivered:
+async def _work(
+    session: Session, snapshot: Snapshot, errand: Errand, params: ActionParams
+) -> Delivered:
     this: Any = asyncio.current_task()
     try:
         async with work_progress.shown(
@@ -143,7 +131,7 @@ async def _work(session: Session, errand: Errand, params: ActionParams) -> Deliv
             outcome = await session.performer.perform(
                 errand.plan(session.performer.limit),
                 errand.language.name if errand.language else "",
-                errand.snapshot.uri.rpartition("/")[2],
+                snapshot.uri.rpartition("/")[2],
                 listener.hear,
                 await errand.snippets() if errand.snippets else (),
             )
