@@ -23,6 +23,7 @@ from model_runtime.errors import RuntimeFailure
 from model_runtime.options import DEFAULT_MODEL, DEVICES, QUANTIZATIONS
 from model_runtime.serving import daemon
 from model_runtime.wire import endpoint
+from model_runtime.wire.client import NoRuntimeError
 from model_runtime.wire.endpoint import UnsafeDirectoryError
 
 DEFAULT_IDLE_EXIT_S = 600.0
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
-    except (UnsafeDirectoryError, client.NoRuntimeError) as error:
+    except (UnsafeDirectoryError, NoRuntimeError) as error:
         print(error, file=sys.stderr)
     except BrokenPipeError:
         # Whoever read our output has enough of it, like `head`; Python would flush it once more.

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +21,8 @@ from typing import Any
 
 from codegeex_lsp import __version__
 from codegeex_lsp.config.settings import TrustedSettings
-from codegeex_lsp.runtime.process import READ_BYTES, Connection, greet, start_runtime
-from model_runtime.wire import endpoint, protocol
+from model_runtime.wire import client, endpoint, protocol
+from model_runtime.wire.client import Link, NoRuntimeError
 from model_runtime.wire.protocol import (
     Embed,
     Embedding,
@@ -49,6 +50,9 @@ NO_EMBEDDING_MODEL = (
     'There is no embedding model; name one as "embedding_model" in your config.toml, such as '
     "codet5p-110m-embedding."
 )
+
+
+_NAME = f"codegeex-lsp {os.getpid()}"
 
 
 class Phase(StrEnum):
@@ -210,13 +214,11 @@ class RuntimeClient:
     async def attach(self) -> bool:
         """Link to a runtime that already runs; never starts one. True when it answered."""
         try:
-            connection = await greet(self._meeting())
-        except endpoint.UnsafeDirectoryError:
-            return False
-        if connection is None:
+            link = await client.greet(self._meeting(), _NAME)
+        except (endpoint.UnsafeDirectoryError, NoRuntimeError):
             return False
         self._changed.clear()
-        self._link = asyncio.create_task(self._serve(connection))
+        self._link = asyncio.create_task(self._serve(link))
         await self._changed.wait()
         return True
 
@@ -236,29 +238,28 @@ class RuntimeClient:
         """Link, serve, and link again after a loss, until a start fails."""
         try:
             while True:
-                connection = await self._find_or_start(self._meeting())
-                await self._serve(connection)
+                await self._serve(await self._find_or_start(self._meeting()))
                 self._become(Phase.ABSENT)
         except (OSError, endpoint.UnsafeDirectoryError, _StartError) as error:
             log.warning("no runtime: %s", error)
             self._become(Phase.FAILED, str(error))
 
-    async def _find_or_start(self, place: endpoint.Meeting) -> Connection:
-        if connection := await greet(place):
-            return connection
+    async def _find_or_start(self, place: endpoint.Meeting) -> Link:
+        with contextlib.suppress(NoRuntimeError):
+            return await client.greet(place, _NAME)
         self._start(place)
         deadline = time.monotonic() + START_DEADLINE_S
         again = time.monotonic() + LOCK_PATIENCE_S
         while time.monotonic() < deadline:
             await asyncio.sleep(START_POLL_S)
-            if connection := await greet(place):
-                return connection
+            with contextlib.suppress(NoRuntimeError):
+                return await client.greet(place, _NAME)
             ended = self._child.poll() if self._child is not None else None
             if ended:
                 break
             if ended == 0 and time.monotonic() > again:
                 # It found the lock taken, by a runtime that was leaving: now it is free.
-                self._child = start_runtime(self.trusted, place)
+                self._child = self._started(place)
                 again = time.monotonic() + LOCK_PATIENCE_S
         raise _StartError(f"The model runtime did not start; its log is {place.log}.")
 
@@ -272,21 +273,20 @@ class RuntimeClient:
             )
         self._starts.append(now)
         self._become(Phase.STARTING, "The model is being started.")
-        self._child = start_runtime(self.trusted, place)
+        self._child = self._started(place)
 
-    async def _serve(self, connection: Connection) -> None:
+    def _started(self, place: endpoint.Meeting) -> subprocess.Popen[bytes]:
+        chosen = self.trusted
+        return client.start(place, chosen.model, chosen.device, chosen.quantize, chosen.idle_exit_s)
+
+    async def _serve(self, link: Link) -> None:
         """Resolve answers until the link ends."""
-        self.welcome = connection.welcome
-        self._writer = connection.writer
-        reader, decoder = connection.reader, connection.decoder
+        self.welcome = link.welcome
+        self._writer = link.writer
         self._become(Phase.LOADING, "The model is being loaded.")
         try:
-            data = b""
-            while True:
-                for message in decoder.feed(data):
-                    self._resolve(message)
-                if not (data := await reader.read(READ_BYTES)):
-                    break
+            async for message in link.messages():
+                self._resolve(message)
         except (OSError, protocol.ProtocolError) as error:
             log.warning("link to the runtime broke: %s", error)
         finally:

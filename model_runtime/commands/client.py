@@ -1,8 +1,4 @@
-"""One question to a runtime that is running, for the command line.
-
-It starts none and keeps no connection; the language server has a client of its own. __main__.py
-calls it.
-"""
+"""One question to a runtime that is running, for the command line. It starts none."""
 
 from __future__ import annotations
 
@@ -10,25 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from model_runtime import __version__
-from model_runtime.wire import endpoint, protocol
+from model_runtime.wire import client
+from model_runtime.wire.client import Link, NoRuntimeError
 from model_runtime.wire.endpoint import Meeting
-from model_runtime.wire.protocol import (
-    PROTOCOL_VERSION,
-    Failure,
-    Hello,
-    Message,
-    ProtocolError,
-    StatusQuery,
-    StatusReport,
-    Stop,
-)
+from model_runtime.wire.protocol import ProtocolError, StatusQuery, StatusReport, Stop
 
 ANSWER_DEADLINE_S = 10.0
-
-
-class NoRuntimeError(Exception):
-    """Nothing answers there; str() is one sentence."""
 
 
 def status(meeting: Meeting) -> StatusReport:
@@ -42,48 +25,30 @@ def stop(meeting: Meeting) -> None:
 
 
 async def _status(meeting: Meeting) -> StatusReport:
-    async with _link(meeting) as (messages, writer):
-        writer.write(protocol.encode(StatusQuery(1)))
-        async for message in messages:
+    async with _linked(meeting) as link:
+        link.send(StatusQuery(1))
+        async for message in link.messages():
             if isinstance(message, StatusReport):
                 return message
     raise NoRuntimeError("The runtime ended while it was asked.")
 
 
 async def _stop(meeting: Meeting) -> None:
-    async with _link(meeting) as (messages, writer):
-        writer.write(protocol.encode(Stop()))
-        async for _ in messages:
+    async with _linked(meeting) as link:
+        link.send(Stop())
+        async for _ in link.messages():
             pass
 
 
 @asynccontextmanager
-async def _link(
-    meeting: Meeting,
-) -> AsyncIterator[tuple[AsyncIterator[Message], asyncio.StreamWriter]]:
-    """A greeted connection; everything on it has ANSWER_DEADLINE_S together."""
-    place = endpoint.read_endpoint(meeting.endpoint)
-    if place is None:
-        raise NoRuntimeError("No runtime is running for this model and device.")
+async def _linked(meeting: Meeting) -> AsyncIterator[Link]:
+    """Everything on the link has ANSWER_DEADLINE_S together."""
     try:
         async with asyncio.timeout(ANSWER_DEADLINE_S):
-            reader, writer = await endpoint.connect(place)
-            hello = Hello(PROTOCOL_VERSION, __version__, place.token, "codegeex-runtime")
-            writer.write(protocol.encode(hello))
+            link = await client.greet(meeting, "codegeex-runtime")
             try:
-                yield _messages(reader), writer
+                yield link
             finally:
-                writer.close()
-    except (ConnectionError, FileNotFoundError):
-        raise NoRuntimeError("No runtime is running; the last one didn't end properly.") from None
+                link.writer.close()
     except (TimeoutError, ProtocolError, OSError):
         raise NoRuntimeError("The runtime is there but doesn't answer; end its process.") from None
-
-
-async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Message]:
-    decoder = protocol.Decoder()
-    while data := await reader.read(65536):
-        for message in decoder.feed(data):
-            if isinstance(message, Failure):
-                raise NoRuntimeError(message.message)
-            yield message

@@ -4,4 +4,4 @@ the runtime and no other.
 Knows messages, bytes and sockets; no model, no editor, no torch.
 """
 
-__all__ = ["endpoint", "protocol"]
+__all__ = ["client", "endpoint", "protocol"]

@@ -21,6 +21,7 @@ import tiny  # noqa: E402
 from model_runtime import __version__  # noqa: E402
 from model_runtime.commands import client  # noqa: E402
 from model_runtime.wire import endpoint  # noqa: E402
+from model_runtime.wire.client import NoRuntimeError  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("isolation")
 
@@ -61,7 +62,7 @@ class Evaluation:
     def end(self) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CODEGEEX_RUNTIME_DIR", str(self.folder))
-            with contextlib.suppress(client.NoRuntimeError):
+            with contextlib.suppress(NoRuntimeError):
                 client.stop(endpoint.meeting(__version__, self.model, "cpu"))
 
 
