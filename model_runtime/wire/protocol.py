@@ -26,7 +26,6 @@ stream doesn't resynchronise, so both sides close it.
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
+import msgspec
 
 PROTOCOL_VERSION = 2
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -388,14 +388,17 @@ _TYPES: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Messa
 
 def encode(message: Message) -> bytes:
     """Pack one message. Lone surrogates (half an emoji) survive the trip."""
-    fields = _plain(message)
+    fields = msgspec.to_builtins(message, builtin_types=(bytes,))
     fields["type"] = type(message).__name__
     packed: bytes = msgpack.packb(fields, unicode_errors="surrogatepass")
     return packed
 
 
 class Decoder:
-    """Turns received bytes into messages; raises ProtocolError on the first bad one."""
+    """Turns received bytes into messages; raises ProtocolError on the first bad one.
+
+    Fields that a message doesn't have are dropped: newer peers may add some.
+    """
 
     def __init__(self) -> None:
         self._unpacker = msgpack.Unpacker(
@@ -407,27 +410,10 @@ class Decoder:
             self._unpacker.feed(data)
             for fields in self._unpacker:
                 yield _message(fields)
-        except ProtocolError:
-            raise
         # msgpack's errors share no base class: FormatError, StackError and UnicodeDecodeError are
         # ValueErrors, BufferFull and OutOfData are UnpackExceptions.
         except (ValueError, msgpack.UnpackException) as error:
             raise ProtocolError(f"not msgpack: {type(error).__name__}") from error
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses to maps, shallowly where possible: asdict() deep-copies every string list."""
-    return {
-        field.name: _plain_field(getattr(value, field.name)) for field in dataclasses.fields(value)
-    }
-
-
-def _plain_field(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return _plain(value)
-    if isinstance(value, tuple):
-        return [_plain_field(item) for item in value]
-    return value
 
 
 def _message(fields: Any) -> Message:
@@ -436,50 +422,7 @@ def _message(fields: Any) -> Message:
     kind = _TYPES.get(str(fields.pop("type", "")))
     if kind is None:
         raise ProtocolError("a message of unknown type")
-    return typing.cast(Message, _build(kind, fields))
-
-
-def _build(kind: type, fields: Any) -> Any:
-    if not isinstance(fields, dict):
-        raise ProtocolError(f"{kind.__name__} must be a map")
-    hints = _HINTS[kind]
-    values = {
-        name: _checked(kind, name, hints[name], fields[name])
-        for name in hints.keys() & fields.keys()
-    }
     try:
-        return kind(**values)
-    except TypeError as error:
-        raise ProtocolError(f"{kind.__name__} lacks a field") from error
-
-
-def _checked(kind: type, name: str, hint: Any, value: Any) -> Any:
-    """The value as the field's type wants it. Unknown fields were dropped: newer peers may add."""
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise ProtocolError(f"{kind.__name__}.{name} must be a list")
-        item = typing.get_args(hint)[0]
-        return tuple(_checked(kind, name, item, element) for element in value)
-    # type() and not isinstance(): to the latter a bool is an int, and msgpack keeps them apart.
-    accepted = _ACCEPTED[hint]
-    if type(value) not in accepted:
-        raise ProtocolError(f"{kind.__name__}.{name} has the wrong type")
-    return value
-
-
-_ACCEPTED: dict[Any, tuple[type, ...]] = {
-    int: (int,),
-    float: (float, int),
-    bool: (bool,),
-    str: (str,),
-    bytes: (bytes,),
-    float | None: (float, int, type(None)),
-    dict[str, Any]: (dict,),
-}
-
-
-_HINTS = {
-    kind: typing.get_type_hints(kind) for kind in (*_TYPES.values(), Snippet, Candidate, Timing)
-}
+        return typing.cast(Message, msgspec.convert(fields, kind))
+    except msgspec.ValidationError:  # its words may quote what came
+        raise ProtocolError(f"a {kind.__name__} with a wrong field") from None
