@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "complete":
         from codegeex_lsp.commands import complete
 
-        wanted = complete.Wanted(options.candidates, options.lines)
+        wanted = complete.Options(options.candidates, options.lines)
         return complete.run(
             options.place, wanted, context_lines=options.context, as_json=options.json
         )
@@ -111,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
         from codegeex_lsp.commands import models
 
         return models.run(
-            models.Wanted(
+            models.Asked(
                 options.verb,
                 getattr(options, "model", ""),
                 getattr(options, "revision", ""),

@@ -30,20 +30,20 @@ class _BadPlaceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Target:
     snapshot: Snapshot
     position: Position
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Options:
     """How many candidates of at most how many lines; 0 lines means no limit."""
 
     candidates: int
     lines: int
 
 
-def run(place: str, wanted: Wanted, *, context_lines: int, as_json: bool) -> int:
+def run(place: str, wanted: Options, *, context_lines: int, as_json: bool) -> int:
     """Exit code 0 with a completion, 1 when there is none (and why), 2 for a bad place."""
     try:
         where = _find(place)
@@ -63,7 +63,7 @@ def run(place: str, wanted: Wanted, *, context_lines: int, as_json: bool) -> int
     return 0
 
 
-def _find(place: str) -> _Place:
+def _find(place: str) -> _Target:
     name, *numbers = place.rsplit(":", 2)
     try:
         path, (line, column) = Path(name), map(int, numbers)
@@ -79,7 +79,7 @@ def _find(place: str) -> _Place:
         raise _BadPlaceError(
             f"line {line} of {path} has columns 1 to {width + 1}; there is no column {column}"
         )
-    return _Place(snapshot, Position(line - 1, column - 1))
+    return _Target(snapshot, Position(line - 1, column - 1))
 
 
 def _read(path: Path) -> str:
@@ -101,7 +101,7 @@ def _read(path: Path) -> str:
     return text
 
 
-async def _answer(where: _Place, wanted: Wanted) -> tuple[str, Answer]:
+async def _answer(where: _Target, wanted: Options) -> tuple[str, Answer]:
     trusted, complaints = load_trusted(os.environ)
     for complaint in complaints:
         print(complaint, file=sys.stderr)
@@ -122,7 +122,7 @@ async def _answer(where: _Place, wanted: Wanted) -> tuple[str, Answer]:
         await runtime.close()
 
 
-def _show(where: _Place, answer: Answer, context_lines: int) -> None:
+def _show(where: _Target, answer: Answer, context_lines: int) -> None:
     """The completions; with context also the lines above and the typed part of the line."""
     before = ""
     if context_lines:

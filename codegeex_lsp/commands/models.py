@@ -22,7 +22,7 @@ ABOUT_THE_USED = ("list", "show", "remove")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Asked:
     """A verb with its arguments; `model` is empty for `list`."""
 
     verb: str
@@ -41,7 +41,7 @@ class Wanted:
         return [*words, "--", self.model] if self.model else words
 
 
-def run(wanted: Wanted) -> int:
+def run(wanted: Asked) -> int:
     """The runtime's exit code: 0 done, 1 couldn't be done, 2 for a name that nobody knows."""
     if wanted.verb == "use":
         return _use(wanted.model)
@@ -58,7 +58,7 @@ def run(wanted: Wanted) -> int:
 
 def _use(name: str) -> int:
     """Write the model into the user's configuration file once it is sure to be here."""
-    command = [*RUNTIME, *Wanted("path", name, as_json=True).arguments("")]
+    command = [*RUNTIME, *Asked("path", name, as_json=True).arguments("")]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     if done.returncode:
         return done.returncode

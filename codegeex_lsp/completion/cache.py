@@ -41,7 +41,7 @@ LASTING = frozenset(
     }
 )
 
-Outcome = tuple[Suggestion, ...] | Reason
+Cached = tuple[Suggestion, ...] | Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Entry:
     head: str
     line_after: str
     lines_below: tuple[str, ...]
-    outcome: Outcome
+    outcome: Cached
     thorough: bool
     lines_down: int
     created: float
@@ -85,7 +85,7 @@ class SuggestionCache:
         self._characters = 0
 
     def put(
-        self, uri: str, context: Context, outcome: Outcome, now: float, *, thorough: bool = False
+        self, uri: str, context: Context, outcome: Cached, now: float, *, thorough: bool = False
     ) -> None:
         """Keep what came of the request at `context`, in place of what was known there.
 
@@ -103,7 +103,7 @@ class SuggestionCache:
 
     def get(
         self, uri: str, context: Context, now: float, *, thorough: bool = False
-    ) -> Outcome | None:
+    ) -> Cached | None:
         """What is still to be typed of the newest suggestions that fit, a reason, or None.
 
         With `thorough` only what was put so is good enough.
@@ -132,7 +132,7 @@ class SuggestionCache:
             self._characters -= entry.characters
 
 
-def _entry(context: Context, outcome: Outcome, now: float, thorough: bool) -> _Entry:
+def _entry(context: Context, outcome: Cached, now: float, thorough: bool) -> _Entry:
     if not isinstance(outcome, Reason):
         outcome = tuple(
             replace(one, text=one.text.replace(context.newline, "\n")) for one in outcome
@@ -152,7 +152,7 @@ def _entry(context: Context, outcome: Outcome, now: float, thorough: bool) -> _E
     )
 
 
-def _answer(entry: _Entry, context: Context) -> Outcome | None:
+def _answer(entry: _Entry, context: Context) -> Cached | None:
     typed = _typed(entry, context)
     if typed is None or context.lines_below[:BELOW] != entry.lines_below:
         return None

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion import postprocess
-from codegeex_lsp.completion.cache import Outcome, SuggestionCache
+from codegeex_lsp.completion.cache import Cached, SuggestionCache
 from codegeex_lsp.completion.context import Context
 from codegeex_lsp.completion.pacing import Pacing
 from codegeex_lsp.completion.suggestion import Suggestion
@@ -206,7 +206,7 @@ class Completer:
         return welcome.context_chars if welcome else DEFAULT_CONTEXT_CHARS
 
 
-def _answer(outcome: Outcome, origin: str) -> Answer:
+def _answer(outcome: Cached, origin: str) -> Answer:
     if isinstance(outcome, Reason):
         return Answer(reason=outcome, origin=origin)
     return Answer(outcome, origin=origin)
@@ -241,7 +241,7 @@ def _request(
     )
 
 
-def _cleaned(result: Result, context: Context, minimum_confidence: float) -> Outcome:
+def _cleaned(result: Result, context: Context, minimum_confidence: float) -> Cached:
     """The candidates after the filters, without duplicates; the first refusal when none is left."""
     suggestions: dict[str, Suggestion] = {}
     refusals: list[Reason] = []

@@ -36,7 +36,7 @@ from codegeex_lsp.window.errand import ActionParams, Errand
 from codegeex_lsp.window.session import Session
 from model_runtime.wire.protocol import Task
 
-Choice = TypeVar("Choice", bound=StrEnum)
+Kind = TypeVar("Kind", bound=StrEnum)
 
 
 @attrs.frozen(kw_only=True)
@@ -208,7 +208,7 @@ def start(
     return request(name)(session, attrs.evolve(params, apply=apply))
 
 
-def _choice(kind: type[Choice], given: str, noun: str) -> Choice:
+def _choice(kind: type[Kind], given: str, noun: str) -> Kind:
     try:
         return kind(given)
     except ValueError:

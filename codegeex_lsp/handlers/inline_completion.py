@@ -12,15 +12,15 @@ from lsprotocol import types
 
 from codegeex_lsp.lsp import convert
 from codegeex_lsp.text.documents import Position, Snapshot
+from codegeex_lsp.window.postponed import MODEL_MISSING, Postponed
 from codegeex_lsp.window.session import Session
-from codegeex_lsp.window.unanswered import MODEL_MISSING, Unanswered
 from model_runtime.wire.protocol import Reason
 
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Cursor:
     """Where to complete: in the document as it would be with `chosen` put from `start` on."""
 
     snapshot: Snapshot
@@ -47,8 +47,8 @@ async def handle(
     )
     session.answered()
     if answer.reason is not Reason.SUPERSEDED:  # its place was taken by what was asked later
-        asked = Unanswered(snapshot.uri, snapshot.version, cursor, params.context.trigger_kind)
-        session.unanswered = asked if answer.reason in MODEL_MISSING else None
+        asked = Postponed(snapshot.uri, snapshot.version, cursor, params.context.trigger_kind)
+        session.postponed = asked if answer.reason in MODEL_MISSING else None
     replacements = [
         convert.Replacement(place.chosen + suggestion.text, place.start, cursor)
         for suggestion in answer.suggestions
@@ -61,20 +61,20 @@ def _place(
     cursor: Position,
     selected: types.SelectedCompletionInfo | None,
     session: Session,
-) -> _Place:
+) -> _Cursor:
     """With an entry selected in the menu, complete what would stand there if it were accepted.
 
     Editors show ghost text beside a menu only when it begins with the selected entry.
     """
     if selected is None or "\n" in selected.text:
-        return _Place(snapshot, cursor, cursor)
+        return _Cursor(snapshot, cursor, cursor)
     start, _ = convert.span(selected.range, snapshot, session.server.encoding)
     if start.line != cursor.line or start > cursor:
-        return _Place(snapshot, cursor, cursor)
+        return _Cursor(snapshot, cursor, cursor)
     line = snapshot.lines[cursor.line]
     lines = list(snapshot.lines)
     lines[cursor.line] = line[: start.column] + selected.text + line[cursor.column :]
     grown = len(lines[cursor.line]) - len(line)
     accepted = replace(snapshot, lines=lines, size=snapshot.size + grown)
     end = Position(cursor.line, start.column + len(selected.text))
-    return _Place(accepted, end, start, selected.text)
+    return _Cursor(accepted, end, start, selected.text)

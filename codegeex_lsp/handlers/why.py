@@ -42,7 +42,7 @@ def handle(session: Session, params: WhyParams) -> dict[str, Any]:
 
 
 def _again(session: Session, snapshot: Snapshot, caret: types.Position | None) -> dict[str, Any]:
-    asked = session.unanswered
+    asked = session.postponed
     if asked is None or caret is None or session.runtime.state.phase is not Phase.READY:
         return {}
     position = convert.position(caret, snapshot, session.server.encoding)

@@ -28,7 +28,7 @@ MessageId = int | str
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Open:
     method: str
     future: Future[Any]
 
@@ -38,7 +38,7 @@ class Questions:
 
     def __init__(self, converter: Converter) -> None:
         self._converter = converter
-        self._open: dict[MessageId, _Question] = {}
+        self._open: dict[MessageId, _Open] = {}
         self._ids = itertools.count(1)
 
     def __contains__(self, message_id: MessageId) -> bool:
@@ -55,7 +55,7 @@ class Questions:
         if message_id is None:
             message_id = next(self._ids)
         future: Future[Any] = Future()
-        self._open[message_id] = _Question(method, future)
+        self._open[message_id] = _Open(method, future)
         future.add_done_callback(lambda _: self._open.pop(message_id, None))
         if callback is not None:
             future.add_done_callback(partial(_pass_on, callback))
@@ -78,7 +78,7 @@ class Questions:
         for question in tuple(self._open.values()):
             question.future.cancel()
 
-    def _resolve(self, question: _Question, result: Any) -> None:
+    def _resolve(self, question: _Open, result: Any) -> None:
         known = types.METHOD_TO_TYPES.get(question.method)
         reply_type: Any = known[1] if known else None
         if reply_type is None:

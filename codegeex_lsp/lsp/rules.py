@@ -61,7 +61,7 @@ class Link(Protocol):
         """Leave when that process is gone."""
 
 
-class Phase(Enum):
+class Stage(Enum):
     """How far the session is. Only RUNNING takes requests other than initialize."""
 
     NEW = auto()
@@ -82,7 +82,7 @@ class MessageRules(LanguageServerProtocol):
     link: Link | None = None
 
     def __init__(self, server: LanguageServer, converter: Converter) -> None:
-        self._phase = Phase.NEW
+        self._stage = Stage.NEW
         self._running: dict[MessageId, asyncio.Task[Any]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._questions = Questions(converter)
@@ -136,18 +136,18 @@ class MessageRules(LanguageServerProtocol):
             self.refuse(request.id, error)
             return
         if request.method == types.INITIALIZE:
-            self._phase = Phase.INITIALIZING
+            self._stage = Stage.INITIALIZING
         elif request.method == types.SHUTDOWN:
-            self._phase = Phase.SHUT_DOWN
+            self._stage = Stage.SHUT_DOWN
         contextvars.copy_context().run(self._start_request, request, handler, params)
 
     def _check_phase(self, method: str) -> None:
-        if self._phase is Phase.SHUT_DOWN:
+        if self._stage is Stage.SHUT_DOWN:
             raise InvalidRequestError("The server was shut down; only exit may follow.")
         if method == types.INITIALIZE:
-            if self._phase is not Phase.NEW:
+            if self._stage is not Stage.NEW:
                 raise InvalidRequestError("The server is initialized already.")
-        elif self._phase is not Phase.RUNNING:
+        elif self._stage is not Stage.RUNNING:
             raise UninitializedError("The server is not initialized yet.")
 
     def _handler(self, method: str) -> Handler:
@@ -215,7 +215,7 @@ class MessageRules(LanguageServerProtocol):
             except Exception as failure:
                 error = failure
         if request.method == types.INITIALIZE:
-            self._phase = Phase.NEW if error else Phase.RUNNING
+            self._stage = Stage.NEW if error else Stage.RUNNING
         if error is None:
             self._send_body(reply)
         elif isinstance(error, LspError):
@@ -245,7 +245,7 @@ class MessageRules(LanguageServerProtocol):
     def _receive_notification(self, method: str, raw: Any) -> None:
         if method == types.EXIT:
             self._leave()
-        elif self._phase is not Phase.RUNNING:
+        elif self._stage is not Stage.RUNNING:
             logger.debug("Ignored %.100s: the session is not running.", method)
         elif method == types.CANCEL_REQUEST:
             self._cancel(raw.get("id") if isinstance(raw, dict) else None)
@@ -258,7 +258,7 @@ class MessageRules(LanguageServerProtocol):
 
     def exit_code(self) -> int:
         """0 after shutdown, 1 without, as LSP has it."""
-        return 0 if self._phase is Phase.SHUT_DOWN else 1
+        return 0 if self._stage is Stage.SHUT_DOWN else 1
 
     def _handle_notification(self, method_name: str, params: Any) -> None:
         try:

@@ -3,4 +3,4 @@
 Knows the editor's session; no prompt, no model. Handlers call it.
 """
 
-__all__ = ["errand", "session", "unanswered", "work_progress"]
+__all__ = ["errand", "postponed", "session", "work_progress"]

@@ -126,7 +126,7 @@ async def _work(
         async with work_progress.shown(
             session.server, f"CodeGeeX: {errand.title}", params.work_done_token, this.cancel
         ) as tell:
-            listener = _Listener(session, tell, params.partial_result_token)
+            listener = _Relay(session, tell, params.partial_result_token)
             await session.performer.ready_for(errand.task)
             outcome = await session.performer.perform(
                 errand.plan(session.performer.limit),
@@ -142,7 +142,7 @@ async def _work(
         raise RequestFailedError(str(refusal)) from None
 
 
-class _Listener:
+class _Relay:
     """Passes on what a model writes: lines as progress, text as partial results."""
 
     def __init__(self, session: Session, tell: work_progress.Tell, token: int | str | None) -> None:

@@ -28,7 +28,7 @@ from codegeex_lsp.text import notebooks
 from codegeex_lsp.text.documents import Position, Snapshot
 from codegeex_lsp.window import work_progress
 from codegeex_lsp.window.delivery import Delivery
-from codegeex_lsp.window.unanswered import Unanswered
+from codegeex_lsp.window.postponed import Postponed
 from codegeex_lsp.workspace.index_client import IndexPhase, IndexState
 from codegeex_lsp.workspace.neighbours import Neighbours
 from codegeex_lsp.workspace.retrieval import Retrieval
@@ -64,7 +64,7 @@ class Session:
         )
         self.performer = Performer(self.runtime)
         self.delivery = Delivery(server)
-        self.unanswered: Unanswered | None = None
+        self.postponed: Postponed | None = None
         self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
         self._tokens = itertools.count(1)
         self._progress: asyncio.Task[None] | None = None

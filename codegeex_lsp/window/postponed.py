@@ -15,7 +15,7 @@ MODEL_MISSING = (Reason.STARTING, Reason.LOADING)
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class Postponed:
     """`trigger_kind` is LSP's number: it says whether somebody asked by hand."""
 
     uri: str
