@@ -11,9 +11,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 import codegeex_lsp
 import model_runtime
+from codegeex_lsp.lsp import rules, server
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "transformers", "numpy", "tokenizers", "safetensors"}
@@ -195,3 +198,16 @@ def test_the_documents_name_only_files_that_exist(name: str) -> None:
         word for word in words if word.startswith(tops) and not (ROOT / word.split()[0]).exists()
     ]
     assert not missing
+
+
+def test_what_is_overridden_of_pygls_stands_in_a_table_with_its_reason() -> None:
+    def overridden(ours: type, theirs: type) -> set[str]:
+        inherited = {name for base in theirs.__mro__[:-1] for name in vars(base)}
+        return {name for name in vars(ours) if name in inherited and not name.startswith("__")}
+
+    found = overridden(server.HardenedServer, LanguageServer)
+    for ours in (rules.MessageRules, server.HardenedProtocol):
+        found |= overridden(ours, LanguageServerProtocol)
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = text.split("| what of pygls is overridden |")[1].split("\n\n")[0].splitlines()
+    assert found == {name for row in rows for name in row.split(" | ")[0].split("`")[1::2]}
