@@ -12,7 +12,7 @@ import torch
 from engine_bench import DEVICE, Bench, check_same
 from torch import Tensor
 
-from model_runtime.folders import fit
+from model_runtime.networks import kv_size
 from model_runtime.wire.protocol import Candidate, Failure, Priority, Reason
 
 PREFIXES = {
@@ -104,7 +104,7 @@ def test_a_cache_in_bfloat16_serves_the_same_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = alone(tmp_path, PREFIXES[3], max_new_tokens=8)
-    monkeypatch.setattr(fit, "LARGE_CACHE_BYTES", 0)
+    monkeypatch.setattr(kv_size, "LARGE_CACHE_BYTES", 0)
     bench = Bench(tmp_path)
     assert bench.engine.cache.rows([0]).keys[0].dtype == torch.bfloat16
     bench.submit(1, PREFIXES[1], max_new_tokens=8)

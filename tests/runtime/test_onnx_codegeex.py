@@ -14,8 +14,8 @@ from test_linear import int4, int8, quantized_folder
 from torch import Tensor
 
 from model_runtime.errors import BadPromptError, WeightsError
-from model_runtime.folders import fit, opening
-from model_runtime.networks import onnx_graph, onnx_trial
+from model_runtime.folders import opening
+from model_runtime.networks import kv_size, onnx_graph, onnx_trial
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.networks.kv_cache import KVCache
 from model_runtime.networks.onnx_codegeex import LONGEST_KEPT, OnnxCodeGeeX
@@ -174,7 +174,7 @@ def test_a_folder_in_int8_is_served_by_it_and_one_in_int4_is_not(tmp_path: Path)
 def test_with_a_cache_in_bfloat16_torch_serves_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "LARGE_CACHE_BYTES", 1)
+    monkeypatch.setattr(kv_size, "LARGE_CACHE_BYTES", 1)
     folder = str(quantized_folder(tmp_path / "model", int8))
     assert isinstance(opening.load(folder, CPU, torch.float32).network, CodeGeeX)
 

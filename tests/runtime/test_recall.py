@@ -100,7 +100,7 @@ def test_endless_lines_are_left_out() -> None:
 
 
 def test_lines_give_the_tokens_of_the_whole_text() -> None:
-    text = (EMBEDDED_FOLDER.parent / "recall.py").read_text(encoding="utf-8")
+    text = (EMBEDDED_FOLDER.parent / "recall" / "recall.py").read_text(encoding="utf-8")
     assert LINES.encode(text) == TOKENIZER.encode(text)
     assert LINES.encode("\n\n a\n\t\n  \n") == TOKENIZER.encode("\n\n a\n\t\n  \n")
 
