@@ -1,7 +1,7 @@
 """A published checkpoint becomes a model folder: `codegeex-runtime convert`.
 
 Of CodeGeeX-13B sources.py reads the checkpoint and layout.py decides what goes where; hub_pickle.py
-takes folders of the hub whose weights are pickles. target.py writes so that nothing half-written
+takes folders of the hub whose weights are pickles, gguf.py llama.cpp's files. target.py writes so that nothing half-written
 ever looks whole. One tensor is in memory at a time. The command line calls it, and so does `models
 pull` for a model that comes as pickles.
 """
@@ -31,6 +31,8 @@ from model_runtime.networks.codegeex import CodeGeeXConfig
 from model_runtime.prompts.rendering import PromptFormat
 from model_runtime.text.tokenizer import CODEGEEX_13B as TOKENIZER_FOLDER
 
+GGUF = ".gguf"
+
 
 def convert(
     source: Path, target: Path, *, quantize: str, heads: int | None, messages: TextIO
@@ -40,13 +42,18 @@ def convert(
     `quantize` is a key of layout.SCHEMES; `heads` may be None where the hidden size tells. Raises
     ConversionError or WeightsError, each one sentence, and leaves no target then.
     """
-    if hub_pickle.is_hub_folder(source):
+    if source.suffix == GGUF or hub_pickle.is_hub_folder(source):
         if quantize != "none" or heads:
             raise ConversionError(
                 "--quantize and --heads are for CodeGeeX-13B; of another model set quantize, which "
                 "takes effect when it is loaded."
             )
-        hub_pickle.convert(source, target, messages)
+        if source.suffix == GGUF:
+            from model_runtime.conversion import gguf  # a package that the others need not have
+
+            gguf.convert(source, target, messages)
+        else:
+            hub_pickle.convert(source, target, messages)
         return
     scheme = scheme_named(quantize)
     opened = Source(source)

@@ -29,6 +29,9 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 GENERATION_CONFIG = "generation_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
+# Ours in config.json: how the matrices are kept when nobody says it, for a model that was made of a
+# file with fewer bits.
+KEPT_AS = "codegeex_kept_as"
 # What a row of the cache holds is served, and not more: a prompt of this length is 30000
 # characters of code.
 LONGEST_CONTEXT = 8192

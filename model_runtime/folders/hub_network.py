@@ -21,7 +21,7 @@ from model_runtime.device import memory
 from model_runtime.errors import WeightsError
 from model_runtime.folders import fit
 from model_runtime.folders.assembly import quantize_layer
-from model_runtime.folders.hub_folder import TOKENIZER, HubFolder
+from model_runtime.folders.hub_folder import KEPT_AS, TOKENIZER, HubFolder
 from model_runtime.folders.loaded import LoadedModel, MemoryPlan, kept_as
 from model_runtime.networks import encoder_decoder, transformers_lm
 from model_runtime.networks.encoder_decoder import EncoderDecoder
@@ -55,7 +55,7 @@ def load(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
 def plan(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str) -> MemoryPlan:
     """From the folder's config alone. Raises WeightsError for a network that can't be served."""
     stored, shape = Precision.FLOAT16, _shape(folder)
-    kept = kept_as(folder.name, stored, quantize, device)
+    kept = kept_as(folder.name, stored, quantize or folder.config.get(KEPT_AS, ""), device)
     if kept is not stored and not shape.linear_parameters:
         raise WeightsError(f'{folder.name} has nothing to be quantized; set quantize = "".')
     return MemoryPlan(folder.name, stored, kept, fit.needs(shape, dtype, device))
