@@ -1,9 +1,9 @@
 """A published checkpoint becomes a model folder: `codegeex-runtime convert`.
 
 Of CodeGeeX-13B sources.py reads the checkpoint and layout.py decides what goes where; hub_pickle.py
-takes folders of the hub whose weights are pickles, gguf.py llama.cpp's files. target.py writes so that nothing half-written
-ever looks whole. One tensor is in memory at a time. The command line calls it, and so does `models
-pull` for a model that comes as pickles.
+takes folders of the hub whose weights are pickles, gguf.py llama.cpp's files. target.py writes so
+that nothing half-written ever looks whole. One tensor is in memory at a time. The command line
+calls it, and so does `models` for a model that comes as pickles or GGUF.
 """
 
 from __future__ import annotations
