@@ -40,7 +40,10 @@ _SAYINGS = (
         r"connection|resolution|timed out|unreachable|dns|retries|network",
         "the package index can't be reached",
     ),
-    (r"no matching distribution|not find|no solution|not found", "the package index has none"),
+    (
+        r"no matching distribution|not find|no solution|not found",
+        "the package index has none of it or can't be reached",
+    ),
 )
 
 
