@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_runtime.errors import RuntimeFailure
 from model_runtime.folders import hub_folder
 from model_runtime.options import DEFAULT_MODEL, EMBEDDED_FOLDER
 from model_runtime.prompts.rendering import PromptFormat
@@ -48,5 +47,5 @@ def announce(model: str) -> Announcement:
             PromptFormat(description["prompt_format"]).tasks,
             tokens,
         )
-    except (RuntimeFailure, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Announcement()  # loading will say what is wrong with it
+    except Exception:  # whatever is wrong with it, loading will say so
+        return Announcement()

@@ -74,7 +74,8 @@ class TextEncoder:
             loaded: Any = T5EncoderModel.from_pretrained(
                 folder,
                 config=shape,
-                dtype=dtype,
+                # Any other would be torch's default for as long as it loads, in all threads.
+                dtype=torch.float32,
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -87,7 +88,7 @@ class TextEncoder:
         encoder, told = loaded
         if missing := sorted(told["missing_keys"]):
             raise WeightsError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them.")
-        ready = encoder.to(place).requires_grad_(False).eval()
+        ready = encoder.to(place, dtype).requires_grad_(False).eval()
         return cls(ready, projection, tokenizer, identity)
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:

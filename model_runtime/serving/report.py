@@ -35,8 +35,15 @@ def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
             f"{cancel['count']}, free after at most {cancel['steps_after']} steps "
             f"and {cancel['slowest_ms']:.1f} ms",
         ),
+        *(("failed", told) for told in [_failed(report["failed"])] if told),
         *(("editor", _window(window)) for window in report["editors"]),
     ]
+
+
+def _failed(counts: dict[str, int]) -> str:
+    """ "" when nothing did."""
+    words = {"turns": "turns", "letters": "texts to remember"}
+    return ", ".join(f"{count} {words[what]}" for what, count in counts.items() if count)
 
 
 def _window(window: dict[str, Any]) -> str:
