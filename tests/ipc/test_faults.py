@@ -8,21 +8,26 @@ from typing import Any
 
 import pytest
 from faulty_runtime import PANICKING
-from model_runtime.protocol import (
+from processes import PATIENCE_S, Runtime, until
+
+from model_runtime.wire.protocol import (
     Chunk,
+    Embed,
+    Embedding,
     Failure,
     Forget,
     Generate,
     Loading,
+    ModelState,
+    Priority,
     Reason,
     Remember,
     Result,
     Snippet,
 )
-from processes import Runtime, until
 
-SECRET = "password = 'hunter2'\n"
-PANICS = f"{SECRET}{'a' * 50}b\n"
+TYPED = "password = 'hunter2'\n"
+PANICS = f"{TYPED}{'a' * 50}b\n"
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +135,79 @@ ERRORS = ["ValueError", "RecursionError", "PanicException", "SystemExit", "Memor
 @pytest.mark.parametrize("what", ["network", "sampling"])
 def test_one_failure_costs_one_request(faulty: FaultyRuntime, what: str, error: str) -> None:
     client = faulty.client().ready()
-    client.send(Generate(1, SECRET, max_new_tokens=4000, stream=True))
+    client.send(Generate(1, TYPED, max_new_tokens=4000, stream=True))
     client.wait_for(Chunk)
     faulty.fail(what, error)
     reason = Reason.OUT_OF_MEMORY if error == "MemoryError" else Reason.ENGINE_ERROR
-    reply = client.answer(1)
-    faulty.mend(what)
-    check_failed(reply, reason)
-    again = faulty.client().ready() if not client.alive() else client
-    assert isinstance(again.ask(2), Result)
+    check_failed(client.answer(1), reason)
+    assert isinstance(client.ask(2), Result)
+    assert client.status()["state"] == Loading.READY
     faulty.check_log(error, "engine.py")
+
+
+def test_a_runtime_that_cannot_go_on_says_so_and_leaves(faulty: FaultyRuntime) -> None:
+    client, other = faulty.client().ready(), faulty.client().ready()
+    client.send(Generate(1, TYPED, max_new_tokens=4000, stream=True))
+    client.wait_for(Chunk)
+    client.send(Generate(2, TYPED, priority=Priority.BATCH))
+    faulty.fail("network", " ".join(["RuntimeError"] * 4))
+    check_failed(client.answer(1))
+    state = other.wait_for(ModelState, state=Loading.FAILED)
+    assert "3 times in a row" in state.message
+    assert "RuntimeError" in state.message
+    check_failed(client.answer(2))
+    assert client.hung_up()
+    assert other.hung_up()
+    assert faulty.processes[0].wait(PATIENCE_S) == 1
+    faulty.check_log("a turn failed: RuntimeError at")
+    faulty.start()
+    assert isinstance(faulty.client().ready().ask(3), Result)
+
+
+def test_failures_apart_from_each_other_add_up_to_nothing(faulty: FaultyRuntime) -> None:
+    client = faulty.client().ready()
+    for number in range(1, 11, 2):
+        faulty.fail("network", "RuntimeError RuntimeError")  # of the request, and of a turn
+        check_failed(client.ask(number))
+        assert isinstance(client.ask(number + 1), Result)
+    assert client.status()["failed"]["turns"] == 5
+
+
+# --- two models -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def embedding(tmp_path_factory: pytest.TempPathFactory) -> str:
+    tiny_t5 = pytest.importorskip("tiny_t5", reason="torch or transformers isn't installed")
+    return str(tiny_t5.write_folder(tmp_path_factory.mktemp("embedding") / "t5"))
+
+
+def test_a_completion_waits_for_no_batch_of_an_embedding(
+    faulty: FaultyRuntime, embedding: str
+) -> None:
+    client = faulty.client().ready()
+    faulty.fail("embedding")
+    client.send(Embed(1, ("x",) * 200, embedding))
+    until((faulty.faults / "embeds").exists, "the first batch")
+    assert isinstance(client.ask(2), Result)
+    faulty.mend("embedding")
+    assert client.wait_for(Embedding).count == 200
+
+
+# --- a tokenizer.json that takes long to read -----------------------------------------------------
+
+
+def test_hellos_read_no_tokenizer(tmp_path: Path) -> None:
+    tiny_hub = pytest.importorskip("tiny_hub", reason="torch or transformers isn't installed")
+    tiny_hub.write_folder(tmp_path / "codegen", "codegen")
+    runtime = FaultyRuntime(tmp_path, str(tmp_path / "codegen"))
+    try:
+        runtime.start()
+        runtime.client().ready()
+        reads = (runtime.faults / "reads").read_text(encoding="utf-8")
+        for _ in range(5):
+            assert runtime.client().ready()
+        assert (runtime.faults / "reads").read_text(encoding="utf-8") == reads
+        assert "MainThread" not in reads
+    finally:
+        runtime.end()
