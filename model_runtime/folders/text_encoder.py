@@ -94,11 +94,13 @@ class TextEncoder:
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text as the model was trained to read it, cut to its context."""
         longest = LONGEST_CHARS_PER_TOKEN * self.context
-        clean = [text[:longest].encode("utf-8", "replace").decode() for text in texts]
-        if not clean:
+        if not texts:
             return []
         ids: list[list[int]] = self._tokenizer(
-            clean, truncation=True, max_length=self.context, split_special_tokens=True
+            [text[:longest] for text in texts],
+            truncation=True,
+            max_length=self.context,
+            split_special_tokens=True,
         ).input_ids
         return ids
 

@@ -117,10 +117,6 @@ def test_an_empty_file_can_be_completed(bench: Bench) -> None:
     assert bench.ask("", language="").candidates
 
 
-def test_half_an_emoji_is_no_reason_to_fail(bench: Bench) -> None:
-    assert bench.ask("s = '\ud83d").candidates
-
-
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
