@@ -151,7 +151,7 @@ class Generate:
     `best_first` the first of several candidates is the greedy one. More than one of `beams` search
     for the candidates that are likeliest as wholes; that needs temperature 0, and nothing is
     streamed. Candidates are distinct suggestions; `independent` ones are draws of the model itself,
-    without memory and copies, and equal or blank ones count like any other.
+    without the memory, and equal or blank ones count like any other.
     """
 
     id: int
@@ -292,7 +292,7 @@ class Chunk:
 class Candidate:
     """One completion.
 
-    `source` says what produced it: "model" or "copy" (the same file's own text). `finish` is one
+    `source` says what produced it, which is "model". `finish` is one
     of "end" (the model ended it), "lines", "stop", "length", "deadline", "loop" (it repeated
     itself). The log-probabilities are natural logarithms over the generated tokens, None where no
     model was asked.

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
-from dataclasses import fields
 from typing import Any
 
 import pytest
 from processes import Client, Runtime, until
 
 from model_runtime.wire import protocol
-from model_runtime.wire.protocol import Cancel, Chunk, Failure, Generate, Priority, Reason, Result
+from model_runtime.wire.protocol import (
+    Activity,
+    Cancel,
+    Chunk,
+    Embed,
+    Failure,
+    Forget,
+    Generate,
+    Priority,
+    Reason,
+    Remember,
+    Result,
+    Snippet,
+)
 
 # The largest that is taken: with more a choice is no longer the model's.
 MAX_TEMPERATURE = 1e6
@@ -158,7 +171,9 @@ def test_the_way_there_and_back_is_short(serving: Runtime, size: int) -> None:
 HALVES = "s = '\ud83d' + '\ude00'\0\ufeff\x1b[0m\u2028\r"
 
 
-@pytest.mark.parametrize("name", [it.name for it in fields(Generate) if it.type == "str"])
+@pytest.mark.parametrize(
+    "name", [it.name for it in dataclasses.fields(Generate) if it.type == "str"]
+)
 def test_half_an_emoji_is_a_character_like_any_other(serving: Runtime, name: str) -> None:
     """And so are the others that stand in HALVES, wherever they do."""
     client = serving.client().ready()
