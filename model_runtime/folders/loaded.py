@@ -23,9 +23,9 @@ from model_runtime.text.tokenizer import Tokenizer
 class LoadedModel:
     """Everything the engine needs of a model.
 
-    `trust` says how much its own choice of a token counts beside the memory's, None not to mix them.
-    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts. With an
-    `encoder` it is an encoder-decoder.
+    `trust` says how much its own choice of a token counts beside the memory's, None not to mix
+    them. `ends` are tokens and `stops` texts that end an answer, beside those of its prompts. With
+    an `encoder` it is an encoder-decoder.
     """
 
     name: str
