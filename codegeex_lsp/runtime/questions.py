@@ -97,4 +97,6 @@ class Questions:
 def _patience_s(asked: Asked) -> float:
     if isinstance(asked, StatusQuery):
         return STATUS_PATIENCE_S
-    return PATIENCE_S[Priority.INTERACTIVE if asked.priority <= Priority.INTERACTIVE else Priority.BATCH]
+    return PATIENCE_S[
+        Priority.INTERACTIVE if asked.priority <= Priority.INTERACTIVE else Priority.BATCH
+    ]
