@@ -156,10 +156,6 @@ class TextStream:
         twin._utf8.setstate(self._utf8.getstate())
         return twin
 
-    def flush(self) -> str:
-        """The end: U+FFFD when a character was left incomplete."""
-        return self._utf8.decode(b"", final=True)
-
 
 def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> dict[str, Any]:
     """The same tokenizer, which never makes a control token or a blank of its own."""

@@ -233,7 +233,7 @@ class Activity:
     requests: int
     cached: int
     shown: int
-    empty: dict[str, Any]
+    empty: dict[str, int]
     last: str = ""
 
 

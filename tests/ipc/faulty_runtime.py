@@ -4,6 +4,7 @@
 
 Files in FOLDER are the faults. A word of `network` or `sampling` is the name of an exception, which
 the next step of the network, or the next choice of a token, raises; the word goes away with it.
+When `thread` comes, a thread of nobody's raises.
 While `embedding` is there, no batch of an embedding ends; `embeds` comes when one begins. `reads`
 gets a line with the thread's name whenever a tokenizer.json is opened.
 """
@@ -73,6 +74,19 @@ def held(work: Callable[..., Any], fault: Path) -> Callable[..., Any]:
     return wait_and_work
 
 
+class Dying:
+    def __del__(self) -> None:
+        raise ValueError("password = 'hunter2'")
+
+
+def fail_alone(fault: Path) -> None:
+    """In a thread that nobody watches, and where nobody can catch it."""
+    while not fault.exists():
+        time.sleep(0.01)
+    Dying()
+    raise ValueError("password = 'hunter2'")
+
+
 def watch(folder: Path) -> None:
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and str(arguments[0]).endswith("tokenizer.json"):
@@ -89,4 +103,5 @@ if __name__ == "__main__":
     changed.Tensor.argmax = failing(torch.Tensor.argmax, faults / "sampling")
     changed.nn.functional.normalize = held(torch.nn.functional.normalize, faults / "embedding")
     watch(faults)
+    threading.Thread(target=fail_alone, args=(faults / "thread",), daemon=True).start()
     sys.exit(main())

@@ -126,6 +126,16 @@ def test_a_text_that_panics_is_not_remembered_and_others_are(faulty: FaultyRunti
     faulty.check_log("PanicException", "memory.py")
 
 
+def test_what_nobody_catches_is_logged_without_a_word_of_it(faulty: FaultyRuntime) -> None:
+    client = faulty.client().ready()
+    faulty.fail("thread")
+    until(lambda: "a thread ended: ValueError at" in faulty.log(), "the thread's end")
+    assert isinstance(client.ask(1), Result)
+    faulty.check_log("something went wrong aside: ValueError at")
+    faulty.end()
+    assert faulty.processes[0].communicate() == ("", "")
+
+
 # --- a network that raises ------------------------------------------------------------------------
 
 ERRORS = ["ValueError", "RecursionError", "PanicException", "SystemExit", "MemoryError"]
