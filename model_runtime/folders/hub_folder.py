@@ -112,6 +112,7 @@ class HubFolder:
             conversation(template, self.special_tokens, names),
             base.formats[Task.COMPLETE],
             base.controls,
+            whole=True,
         )
 
     @cached_property

@@ -77,13 +77,18 @@ TASKS = {
 }
 
 
-def _turn(turns: Turns, words: Callable[[Generate], tuple[Piece, ...]], it: Generate) -> Prompt:
-    return Prompt(turns(SYSTEM, words(it)))
+def family(
+    turns: Turns, complete: Format, controls: tuple[str, ...], *, whole: bool = False
+) -> Family:
+    """`turns` puts the marks around a system message and the user's.
 
+    A tokenizer's own template writes `whole` conversations: as it begins, so they begin.
+    """
 
-def family(turns: Turns, complete: Format, controls: tuple[str, ...]) -> Family:
-    """`turns` puts the marks around a system message and the user's."""
-    tasks = {task: partial(_turn, turns, words) for task, words in TASKS.items()}
+    def asked(words: Callable[[Generate], tuple[Piece, ...]], request: Generate) -> Prompt:
+        return Prompt(turns(SYSTEM, words(request)), whole=whole)
+
+    tasks = {task: partial(asked, words) for task, words in TASKS.items()}
     return Family({Task.COMPLETE: complete, **tasks}, controls)
 
 

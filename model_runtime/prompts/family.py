@@ -18,11 +18,13 @@ class Prompt:
     """`lead` is what the answer begins with although the prompt says it, not the model.
 
     `stop` are texts with which the model goes on to something else, beside the request's own.
+    `whole` says that the pieces have what every sequence begins with, or that it has nothing.
     """
 
     pieces: tuple[Piece, ...]
     lead: str = ""
     stop: tuple[str, ...] = ()
+    whole: bool = False
 
 
 Format = Callable[[Generate], Prompt]

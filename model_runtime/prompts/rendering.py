@@ -112,6 +112,6 @@ def render(
     """
     others = quoting.fitting(request.snippets, request.language, tokenizer, budget)
     prompt = format.prompt(replace(request, snippets=others))
-    begin = tokenizer.begin
+    begin = () if prompt.whole else tokenizer.begin
     ids = [*begin, *fit(prompt.pieces, tokenizer, budget - len(begin))]
     return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop)

@@ -29,13 +29,8 @@ def conversation(template: str, tokens: Mapping[str, str], controls: Collection[
 
     @cache
     def around(system: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
-        before, mark, after = _rendered(template, tokens, system).partition(MARK)
-        if not mark or MARK in after:
-            raise WeightsError("The model's chat template leaves out what the user says.")
-        opening = _pieces(before, controls)
-        if opening and opening[0] == Control(tokens.get("bos_token", "")):
-            opening = opening[1:]  # the tokenizer's own business
-        return opening, _pieces(after, controls)
+        before, _, after = _rendered(template, tokens, system).partition(MARK)
+        return _pieces(before, controls), _pieces(after, controls)
 
     def turns(system: str, asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
         before, after = around(system)
@@ -45,7 +40,10 @@ def conversation(template: str, tokens: Mapping[str, str], controls: Collection[
 
 
 def _rendered(template: str, tokens: Mapping[str, str], system: str) -> str:
-    """Where a family has no system message, its text comes before the user's words."""
+    """The user's words are a MARK; where a family has no system message, its text is before them.
+
+    A template may refuse such a message or leave it out without a word.
+    """
     from jinja2.exceptions import TemplateError
     from transformers.utils import chat_template_utils
 
@@ -62,8 +60,12 @@ def _rendered(template: str, tokens: Mapping[str, str], system: str) -> str:
             )
         except TemplateError:
             continue
-        return str(texts[0])
-    raise WeightsError("The model's chat template can't be used; use a model without one.")
+        text = str(texts[0])
+        if system.strip() in text and text.count(MARK) == 1:
+            return text
+    raise WeightsError(
+        "The model's chat template can't be used: it fails or leaves out what is said."
+    )
 
 
 def _pieces(text: str, controls: Collection[str]) -> tuple[Piece, ...]:
