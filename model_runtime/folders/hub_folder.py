@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from model_runtime import logs
 from model_runtime.errors import HubError, WeightsError
 from model_runtime.hub import cache, catalogue
 from model_runtime.hub.catalogue import Model
@@ -21,7 +22,13 @@ from model_runtime.prompts import chat, encoder_decoder
 from model_runtime.prompts.family import Family
 from model_runtime.prompts.rendering import fitting, of_catalogue
 from model_runtime.prompts.template import conversation
-from model_runtime.text.vocabulary import BLANK, control_tokens
+from model_runtime.text.vocabulary import (
+    BLANK,
+    control_tokens,
+    described,
+    is_sentencepiece,
+    opening,
+)
 from model_runtime.wire.protocol import Task
 
 CONFIG = "config.json"
@@ -96,7 +103,11 @@ class HubFolder:
         """How it is asked. Raises WeightsError when nothing is known of that."""
         names = self.controls
         if self.model is None:
-            base = encoder_decoder.fitting(names) if self.encodes else fitting(names)
+            base = (
+                encoder_decoder.fitting(names)
+                if self.encodes
+                else fitting(names, is_sentencepiece(self._tokenizer))
+            )
         else:
             try:
                 base = of_catalogue(self.model.format)
@@ -108,12 +119,18 @@ class HubFolder:
         template = self.chat_template if self.model is None or self.model.chat else ""
         if not template:
             return base
-        return chat.family(
-            conversation(template, self.special_tokens, names),
-            base.formats[Task.COMPLETE],
-            base.controls,
-            whole=True,
-        )
+        try:
+            turns = conversation(
+                template,
+                chat.SYSTEM,
+                self.special_tokens,
+                described(self._tokenizer),
+                opening(self._tokenizer),
+            )
+        except WeightsError as error:
+            logs.LOG.warning("%s %s completes code and can't be asked in words.", error, self.name)
+            return base
+        return chat.family(turns, base.formats[Task.COMPLETE], base.controls, whole=True)
 
     @cached_property
     def controls(self) -> dict[str, int]:

@@ -96,9 +96,9 @@ def of_catalogue(format: str) -> Family:
     return others[format] if format in others else _FAMILIES[PromptFormat(format)]
 
 
-def fitting(controls: Container[str]) -> Family:
-    """The family of a model that nobody knows, by the control tokens that its tokenizer has."""
-    format = fim.fitting(controls)
+def fitting(controls: Container[str], sentencepiece: bool = False) -> Family:
+    """The family of a model that nobody knows, by what its tokenizer is and has."""
+    format = fim.fitting(controls, sentencepiece)
     return fim.family(format) if format else CODEGEN
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
-from model_runtime.text.vocabulary import BLANK, control_tokens
+from model_runtime.text.vocabulary import BLANK, control_tokens, steps
 
 CODEGEEX_13B = Path(__file__).parent / "codegeex-13b"
 
@@ -166,13 +166,10 @@ def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> 
         for pair in model["merges"]
         if "".join(pair.split(" ") if isinstance(pair, str) else pair) not in controls
     ]
-    normalizer = description.get("normalizer") or {}
-    if steps := normalizer.get("normalizers"):
-        normalizer["normalizers"] = [step for step in steps if step["type"] != "Prepend"]
-    before = description.get("pre_tokenizer") or {}
-    if before.get("type") == "Metaspace":
-        before.pop("add_prefix_space", None)
-        before["prepend_scheme"] = "never"
+    normalizers = [
+        step for step in steps(description.get("normalizer")) if step["type"] != "Prepend"
+    ]
+    splitters = [_without_opening(step) for step in steps(description.get("pre_tokenizer"))]
     vocabulary = {
         token: id_
         for token, id_ in model["vocab"].items()
@@ -180,10 +177,24 @@ def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> 
     }
     return description | {
         "added_tokens": added,
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters},
         "model": model | {"vocab": vocabulary, "merges": merges},
         "truncation": None,
         "padding": None,
     }
+
+
+def _without_opening(splitter: Mapping[str, Any]) -> dict[str, Any]:
+    match splitter["type"]:
+        case "Metaspace":
+            changed: dict[str, Any] = {"prepend_scheme": "never"}
+        case "ByteLevel":
+            changed = {"add_prefix_space": False}
+        case _:
+            changed = {}
+    kept = {key: value for key, value in splitter.items() if key != "add_prefix_space"}
+    return kept | changed
 
 
 def _bytes_of_ids(bpe: tokenizers.Tokenizer, controls: Mapping[str, int]) -> list[bytes]:

@@ -69,7 +69,7 @@ def ids_of(tokenizer: Tokenizer, *parts: str) -> list[int]:
     [
         ("codegen", (P,)),
         ("gpt_bigcode", ("<fim_prefix>", P, "<fim_suffix>", S, "<fim_middle>")),
-        ("starcoder2", ("<fim_prefix>", P, "<fim_suffix>", S, "<fim_middle>")),
+        ("starcoder2", ("<fim_prefix>", "<fim_suffix>", S, "<fim_middle>", P)),
         ("qwen2", ("<|fim_prefix|>", P, "<|fim_suffix|>", S, "<|fim_middle|>")),
         ("llama", ("<s>", "<｜fim▁begin｜>", P, "<｜fim▁hole｜>", S, "<｜fim▁end｜>")),
     ],
