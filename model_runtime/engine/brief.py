@@ -5,7 +5,7 @@ It judges the fields and runs nothing; generation.py carries the brief out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -104,7 +104,7 @@ def _rendered(request: Generate, model: LoadedModel, context: int) -> Rendered:
 
 def _start(request: Generate, model: LoadedModel, prompt: Rendered, longest: int) -> Start:
     rules = StopRules(longest, request.max_lines, (*request.stop, *prompt.stop, *model.stops))
-    ends = _ends(model)
+    ends = _ends(model, prompt)
     return lambda show: Continuation(model.tokenizer.stream(), ends, rules, show, prompt.lead)
 
 
@@ -135,8 +135,10 @@ def _recalls(request: Generate, model: LoadedModel) -> bool:
     return request.task == Task.COMPLETE and not request.independent and model.encoder is None
 
 
-def _ends(model: LoadedModel) -> set[int]:
-    """A prompt's control token too can only mean that the model is through with the text, but for
-    those that its answers hold."""
-    controls = map(model.tokenizer.control, model.format.controls)
-    return {model.tokenizer.end_of_text, *controls, *model.ends} - model.tokenizer.silent
+def _ends(model: LoadedModel, prompt: Rendered) -> set[int]:
+    """Any control token says that the model is through with the text, whatever its name. Only what
+    it says in a conversation may hold some, which its tokenizer doesn't call special."""
+    marks: Iterable[int] = model.tokenizer.marks
+    if prompt.whole:
+        marks = map(model.tokenizer.control, model.format.controls)
+    return {model.tokenizer.end_of_text, *marks, *model.ends} - model.tokenizer.silent

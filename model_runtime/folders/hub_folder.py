@@ -24,6 +24,8 @@ from model_runtime.prompts.rendering import fitting, of_catalogue
 from model_runtime.prompts.template import conversation
 from model_runtime.text.vocabulary import (
     BLANK,
+    ControlToken,
+    begins_with,
     control_tokens,
     described,
     is_sentencepiece,
@@ -124,7 +126,7 @@ class HubFolder:
                 template,
                 chat.SYSTEM,
                 self.special_tokens,
-                described(self._tokenizer),
+                self._described,
                 opening(self._tokenizer),
             )
         except WeightsError as error:
@@ -136,6 +138,10 @@ class HubFolder:
     def controls(self) -> dict[str, int]:
         """The control tokens by name."""
         return control_tokens(self._tokenizer)
+
+    @cached_property
+    def _described(self) -> dict[str, ControlToken]:
+        return described(self._tokenizer)
 
     @cached_property
     def chat_template(self) -> str:
@@ -158,16 +164,17 @@ class HubFolder:
     @property
     def begin(self) -> tuple[int, ...]:
         """The ids that every sequence begins with."""
-        bos = self.special_tokens.get("bos_token", "")
         begins = self._tokenizer_config.get("add_bos_token")
         if begins is None:
-            after = json.dumps(self._tokenizer.get("post_processor"), ensure_ascii=False)
-            begins = bool(bos) and bos in after
-        return (self.controls[bos],) if begins and bos in self.controls else ()
+            names = begins_with(self._tokenizer)
+        else:
+            names = [self.special_tokens.get("bos_token", "")] if begins else []
+        return tuple(self.controls[name] for name in names if name in self.controls)
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """The ids that end an answer, the one that ends a document first."""
+        """The ids that end an answer, the one that ends a document first, and at last all special
+        ones: no answer holds them."""
         told = [_json(self.path / GENERATION_CONFIG, {}), self.config]
         ids = [id_ for one in told for id_ in _as_list(one.get("eos_token_id"))]
         name = self.special_tokens.get("eos_token", "")
@@ -178,6 +185,7 @@ class HubFolder:
             ids += [self.controls[name] for name in stops if name in self.controls]
         if not ids:
             raise WeightsError(f"{self.path} doesn't say which token ends a text (eos_token_id).")
+        ids += [self.controls[name] for name, told in self._described.items() if told.special]
         return tuple(dict.fromkeys(ids))
 
     @property

@@ -78,11 +78,12 @@ _FAMILIES: dict[PromptFormat, Family] = {
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt as ids; `lead` and `stop` are those of Prompt."""
+    """A prompt as ids; `lead`, `stop` and `whole` are those of Prompt."""
 
     ids: list[int]
     lead: str
     stop: tuple[str, ...]
+    whole: bool
 
 
 def of_catalogue(format: str) -> Family:
@@ -114,4 +115,4 @@ def render(
     prompt = format.prompt(replace(request, snippets=others))
     begin = () if prompt.whole else tokenizer.begin
     ids = [*begin, *fit(prompt.pieces, tokenizer, budget - len(begin))]
-    return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop)
+    return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop, prompt.whole)

@@ -33,7 +33,7 @@ class Tokenizer:
 
     `vocab_size` is the number of usable ids, `end_of_text` the id that ends a document, `controls`
     the ids of all control tokens by name, `begin` those that every sequence begins with, `silent`
-    those that stand for no text; the others stand for their names.
+    those that stand for no text; the others stand for their names, and are `marks`.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Tokenizer:
         self._bytes = _bytes_of_ids(bpe, self.controls)
         for id_ in self.silent:
             self._bytes[id_] = b""
+        named = ((name.encode(), id_) for name, id_ in self.controls.items())
+        self.marks = frozenset(id_ for name, id_ in named if self._bytes[id_] == name)
         self.vocab_size = len(self._bytes)
         self.end_of_text = self.control(END_OF_TEXT) if end_of_text is None else end_of_text
 

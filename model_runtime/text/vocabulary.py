@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 # SentencePiece's blank.
@@ -86,9 +87,18 @@ def is_sentencepiece(description: Mapping[str, Any]) -> bool:
     return replaces or any(one["type"] == "Metaspace" for one in splitting)
 
 
+def begins_with(description: Mapping[str, Any]) -> list[str]:
+    """The names of the tokens that its post-processor puts before every text."""
+    for step in steps(description.get("post_processor")):
+        if step["type"] == "TemplateProcessing":
+            special = (one.get("SpecialToken") for one in step["single"])
+            return [one["id"] for one in takewhile(bool, special)]
+    return []
+
+
 def steps(part: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    """A normalizer's or pre-tokenizer's parts, which may be one alone."""
+    """A normalizer's, pre-tokenizer's or post-processor's parts, which may be one alone."""
     if not part:
         return []
-    parts = part.get("normalizers") or part.get("pretokenizers")
-    return list(parts) if parts else [part]
+    kinds = ("normalizers", "pretokenizers", "processors")
+    return next((list(part[kind]) for kind in kinds if kind in part), [part])
