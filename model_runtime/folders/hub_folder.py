@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,9 @@ class HubFolder:
                 opening(self._tokenizer),
             )
         except WeightsError as error:
-            logs.LOG.warning("%s %s completes code and can't be asked in words.", error, self.name)
-            return base
+            spoiled = f"{error} {self.name} completes code and can't be asked in words."
+            logs.LOG.warning("%s", spoiled)
+            return replace(base, spoiled=spoiled)
         return chat.family(turns, base.formats[Task.COMPLETE], base.controls, whole=True)
 
     @cached_property
@@ -148,9 +149,9 @@ class HubFolder:
         """In Jinja; "" for a model that isn't tuned to conversations."""
         beside = self.path / CHAT_TEMPLATE
         if beside.exists():
-            return beside.read_text(encoding="utf-8")
+            return beside.read_text(encoding="utf-8-sig", errors="replace")
         found = self._tokenizer_config.get("chat_template") or ""
-        return found if isinstance(found, str) else str(found[0]["template"])
+        return found if isinstance(found, str) else _default_of(found)
 
     @cached_property
     def special_tokens(self) -> dict[str, str]:
@@ -203,6 +204,12 @@ class HubFolder:
     @cached_property
     def _tokenizer_config(self) -> dict[str, Any]:
         return _json(self.path / TOKENIZER_CONFIG, {})
+
+
+def _default_of(templates: Any) -> str:
+    """A tokenizer may have several, each with a name; without "default" it is the first."""
+    named = {one.get("name"): one.get("template") for one in templates if isinstance(one, dict)}
+    return str(named.get("default") or next(iter(named.values()), ""))
 
 
 def only_embeds(config: Mapping[str, Any]) -> bool:

@@ -60,6 +60,11 @@ class PromptFormat(StrEnum):
         """What a model of the family can be asked for."""
         return _FAMILIES[self].tasks
 
+    @property
+    def spoiled(self) -> str:
+        """Nothing: none of these needs a template."""
+        return _FAMILIES[self].spoiled
+
     def prompt(self, request: Generate) -> Prompt:
         """The request's prompt, uncut. Raises BadPromptError for a task the family can't."""
         return _FAMILIES[self].prompt(request)

@@ -23,7 +23,8 @@ from model_runtime.text.vocabulary import ControlToken, Opening
 # Private-use characters: no template holds them.
 MARK = "\ue000\ue001\ue000"
 WORKER = Path(__file__).with_name("jinja_worker.py")
-# It needs 0.7 s on an idle computer, nearly all of it to import transformers.
+# It needs 0.7 s on an idle computer, nearly all of it to import transformers, and then the template
+# has its own limit.
 PATIENCE_S = 30.0
 
 Turns = Callable[[tuple[Piece, ...]], tuple[Piece, ...]]
@@ -41,7 +42,9 @@ def conversation(
     `tokens` are the names of bos_token and its like, `controls` the tokenizer's control tokens.
     Raises WeightsError for a template that can't be used.
     """
-    text = _rendered(template, system, tuple(tokens.items()))
+    text, error = _rendered(template, system, tuple(tokens.items()))
+    if error:
+        raise WeightsError(f"The model's chat template can't be used: {error}.")
     before, _, after = text.partition(MARK)
     around = _pieces(before, controls), _pieces(after, controls)
 
@@ -53,10 +56,11 @@ def conversation(
 
 
 @lru_cache(maxsize=8)
-def _rendered(template: str, system: str, tokens: tuple[tuple[str, str], ...]) -> str:
-    """The user's words are a MARK; where a family has no system message, its text is before them.
+def _rendered(template: str, system: str, tokens: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """The conversation with a MARK for the user's words, or why there is none.
 
-    A template may refuse such a message or leave it out without a word.
+    Where a family has no system message its text is before the user's words: a template may refuse
+    such a message or leave it out without a word.
     """
     user = {"role": "user", "content": MARK}
     ways = (
@@ -66,9 +70,8 @@ def _rendered(template: str, system: str, tokens: tuple[tuple[str, str], ...]) -
     texts, error = _worked(template, ways, dict(tokens))
     for text in texts:
         if system.strip() in text and text.count(MARK) == 1:
-            return text
-    reason = error or "it leaves out what is said"
-    raise WeightsError(f"The model's chat template can't be used: {reason}.")
+            return text, ""
+    return "", error or "it leaves out what is said"
 
 
 def _worked(
