@@ -17,6 +17,7 @@ from model_runtime.decoding.sampled import Sampled
 from model_runtime.decoding.sampling import Sampling
 from model_runtime.decoding.search import Search
 from model_runtime.decoding.stopping import StopRules
+from model_runtime.engine.pace import Pace
 from model_runtime.errors import BadPromptError, UnservedTaskError
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.hub import cache as hub_cache
@@ -49,11 +50,12 @@ def brief_for(
     cache: KVCache,
     show: Show,
     recall: Callable[[], Recall],
+    pace: Pace,
 ) -> Brief:
     """Raises UnservedTaskError, and BadPromptError for fields that make no sense, and for more than
     the cache has."""
     sampling = _checked(request, model, cache)
-    rendered = _rendered(request, model, cache.context)
+    rendered = _rendered(request, model, cache.context, pace)
     source = len(rendered.ids) if model.encoder else 0
     prompt = rendered.ids + ([model.encoder.start] if model.encoder else [])
     longest = min(request.max_new_tokens, cache.context - len(prompt))
@@ -92,9 +94,12 @@ def _checked(request: Generate, model: LoadedModel, cache: KVCache) -> Sampling:
     return sampling
 
 
-def _rendered(request: Generate, model: LoadedModel, context: int) -> Rendered:
-    """It leaves room for the new tokens, up to half of the context; a source has half of it."""
+def _rendered(request: Generate, model: LoadedModel, context: int, pace: Pace) -> Rendered:
+    """It leaves room for the new tokens, up to half of the context; a source has half of it. A
+    completion's is short enough to be read in time."""
     budget = max(context - request.max_new_tokens, context // 2)
+    if request.task == Task.COMPLETE and not request.independent:
+        budget = min(budget, pace.tokens)
     if model.encoder is None:
         return render(model.format, model.tokenizer, request, budget)
     budget = min(model.encoder.longest, context // 2) - 1

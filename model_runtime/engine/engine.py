@@ -21,6 +21,7 @@ from model_runtime.device.kinds import Device
 from model_runtime.engine.counters import Work
 from model_runtime.engine.embedding import Embedder
 from model_runtime.engine.generation import Generation, Piece
+from model_runtime.engine.pace import Pace
 from model_runtime.engine.runs import Runs
 from model_runtime.engine.scheduler import Job, Scheduler
 from model_runtime.folders.loaded import LoadedModel
@@ -51,6 +52,7 @@ class Engine:
         self.emit = emit
         self.cache = _cache(model, device)
         self.memory = Memory(model.tokenizer)
+        self.pace = Pace()
         self.graphs = None
         if device.place.type == "cuda" and model.network.recordable:
             self.graphs = DecodeGraphs(model.network, CudaCapture())
@@ -112,10 +114,8 @@ class Engine:
     def _begin(self, job: Job) -> None:
         if isinstance(request := job.request, Generate):
             show, clock = partial(self.emit, job), self.scheduler.clock
-            self.runs.begin(
-                job,
-                lambda: Generation(job, request, self.model, self.cache, self.memory, clock, show),
-            )
+            parts = self.model, self.cache, self.memory, self.pace
+            self.runs.begin(job, lambda: Generation(job, request, *parts, clock, show))
 
     def _part(self) -> None:
         """Answer those that are at their end. After a failure make do with the memory there is,
@@ -144,8 +144,10 @@ class Engine:
         for generation, piece in self._pieces(active):
             if piece.length > 1:
                 with self.runs.at_the_cost_of(generation.job):
-                    rows = self.cache.rows(piece.rows)
-                    generation.take(piece, self._forward(piece.ids, rows, piece.start))
+                    rows, began = self.cache.rows(piece.rows), self.scheduler.clock()
+                    logits = self._forward(piece.ids, rows, piece.start)
+                    self.pace.passed(piece.length, self.scheduler.clock() - began)
+                    generation.take(piece, logits)
                 return
 
     def _step(self, active: Sequence[Generation]) -> None:

@@ -25,6 +25,7 @@ from torch import Tensor
 from model_runtime.decoding.stopping import Finish
 from model_runtime.engine.brief import brief_for
 from model_runtime.engine.counters import Spent
+from model_runtime.engine.pace import Pace
 from model_runtime.engine.scheduler import Job, failure
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.networks.kv_cache import KVCache, Slot
@@ -97,6 +98,7 @@ class Generation:
         model: LoadedModel,
         cache: KVCache,
         memory: Memory,
+        pace: Pace,
         clock: Callable[[], float],
         show: Callable[[Chunk], None],
     ) -> None:
@@ -112,7 +114,7 @@ class Generation:
             asked = request.document, request.prefix, request.suffix, request.snippets
             return memory.recall(job.client, *asked)
 
-        self._brief = brief_for(request, model, cache, self._show, recall)
+        self._brief = brief_for(request, model, cache, self._show, recall, pace)
         self._search = self._brief.search
         self._state: Waiting | Prefilling | Prefilled | Decoding = Waiting()
         # What the candidates drew, a list a row; the last token of each was not run.
