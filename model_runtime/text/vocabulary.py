@@ -90,9 +90,12 @@ def is_sentencepiece(description: Mapping[str, Any]) -> bool:
 def begins_with(description: Mapping[str, Any]) -> list[str]:
     """The names of the tokens that its post-processor puts before every text."""
     for step in steps(description.get("post_processor")):
-        if step["type"] == "TemplateProcessing":
-            special = (one.get("SpecialToken") for one in step["single"])
-            return [one["id"] for one in takewhile(bool, special)]
+        match step["type"]:
+            case "TemplateProcessing":
+                special = (one.get("SpecialToken") for one in step["single"])
+                return [one["id"] for one in takewhile(bool, special)]
+            case "RobertaProcessing" | "BertProcessing":
+                return [step["cls"][0]]
     return []
 
 
