@@ -146,7 +146,8 @@ class Engine:
                 with self.runs.at_the_cost_of(generation.job):
                     rows, began = self.cache.rows(piece.rows), self.scheduler.clock()
                     logits = self._forward(piece.ids, rows, piece.start)
-                    self.pace.passed(piece.length, self.scheduler.clock() - began)
+                    tokens = piece.length * len(piece.rows)
+                    self.pace.passed(tokens, self.scheduler.clock() - began)
                     generation.take(piece, logits)
                 return
 

@@ -147,7 +147,9 @@ def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
     lead, rest = clean(piece.lead), clean(piece.rest)
     room_for_text = room - len(_whole(tokenizer, lead, room)) - len(_whole(tokenizer, rest, room))
     if room_for_text < 1:
-        raise BadPromptError("The prompt's token budget is too small for any code; raise it.")
+        raise BadPromptError(
+            "What is asked leaves no room for any code in this model's prompt; ask in fewer words."
+        )
     text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
     all_ids = tokenizer.encode(text)
     stride = _stride(room_for_text)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from pathlib import Path
 
+import pytest
+import tiny
+from engine_bench import DEVICE, Bench
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model_runtime.engine.pace import FIRST_TOKENS, LEAST_TOKENS, WANTED_S, Pace
+from model_runtime.wire.protocol import Task
 
 
 def reading(*speeds: float, chunk: int = 128) -> list[int]:
@@ -47,3 +53,23 @@ def test_short_passes_and_a_clock_that_stands_say_nothing() -> None:
     pace = Pace()
     pace.passed(500, 0.0)
     assert pace.tokens == FIRST_TOKENS
+
+
+@pytest.mark.parametrize(("speed", "tokens"), [(10, 512), (250, 768), (2_000, 4_096)])
+def test_a_completion_is_asked_with_as_much_as_is_read_in_time(
+    tmp_path: Path, speed: float, tokens: int
+) -> None:
+    """The clock is the test's; a token of this model is a byte."""
+    bench = Bench(tmp_path, tiny.model(tmp_path, context=8192))
+    bench.engine.device = dataclasses.replace(DEVICE, prefill_chunk=128)
+
+    def reads(step: int) -> None:
+        bench.clock.now += bench.steps.shapes[-1][1] / speed
+
+    bench.steps.before = reads
+    code = "".join(f"value_{n} = {n}\n" for n in range(3_000))
+    for begin in range(0, 10_000, 1_000):  # each somewhere else, so that nothing is in the cache
+        prompt = bench.ask(code[begin : begin + 20_000] + f"{begin}").timing.prompt_tokens
+    assert tokens / 2 < prompt <= tokens
+    whole = bench.ask(code[:6_000], task=Task.TEMPLATE).timing.prompt_tokens
+    assert whole >= 6_000, "whoever gave an order waits for all of it"
