@@ -79,7 +79,8 @@ def _checked(request: Generate, model: LoadedModel, cache: KVCache) -> Sampling:
     if request.task not in model.format.tasks:
         names = ", ".join(hub_cache.able(request.task))
         others = f"; {names} can" if names else ""
-        raise UnservedTaskError(f'The model {model.name} can\'t "{request.task}"{others}.')
+        why = f" {model.format.spoiled}" if model.format.spoiled else ""
+        raise UnservedTaskError(f'The model {model.name} can\'t "{request.task}"{others}.{why}')
     if min(request.max_new_tokens, request.candidates) < 1 or request.max_lines < 0:
         raise BadPromptError(
             "max_new_tokens and candidates must be 1 or more, and max_lines 0 or more."

@@ -91,5 +91,6 @@ def test_a_chat_template_that_never_ends_leaves_a_model_that_completes(tmp_path:
         refused = client.ask(2, "", task=Task.EXPLAIN, code="x = 1")
         assert isinstance(refused, Failure)
         assert refused.reason == Reason.UNSUPPORTED_TASK
+        assert "chat template can't be used: it takes too much time or memory" in refused.message
     finally:
         runtime.end()
