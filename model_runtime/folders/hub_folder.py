@@ -103,24 +103,10 @@ class HubFolder:
     @cached_property
     def family(self) -> Family:
         """How it is asked. Raises WeightsError when nothing is known of that."""
-        names = self.controls
-        if self.model is None:
-            base = (
-                encoder_decoder.fitting(names)
-                if self.encodes
-                else fitting(names, is_sentencepiece(self._tokenizer))
-            )
-        else:
-            try:
-                base = of_catalogue(self.model.format)
-            except ValueError as error:
-                raise WeightsError(
-                    f"{self.name} can only {', '.join(sorted(self.model.abilities))}, which isn't "
-                    "served as a completion; see codegeex-lsp models list."
-                ) from error
+        untuned = self._untuned()
         template = self.chat_template if self.model is None or self.model.chat else ""
-        if not template:
-            return base
+        if not template or Task.COMPLETE not in untuned.formats:
+            return untuned
         try:
             turns = conversation(
                 template,
@@ -132,8 +118,24 @@ class HubFolder:
         except WeightsError as error:
             spoiled = f"{error} {self.name} completes code and can't be asked in words."
             logs.LOG.warning("%s", spoiled)
-            return replace(base, spoiled=spoiled)
-        return chat.family(turns, base.formats[Task.COMPLETE], base.controls, whole=True)
+            return replace(untuned, spoiled=spoiled)
+        complete = untuned.formats[Task.COMPLETE]
+        return chat.family(turns, complete, untuned.controls, whole=True)
+
+    def _untuned(self) -> Family:
+        """How it is asked where it is no part of a conversation."""
+        if self.model is None:
+            if self.encodes:
+                return encoder_decoder.fitting(self.controls)
+            network, sentencepiece = self.config["model_type"], is_sentencepiece(self._tokenizer)
+            return fitting(self.controls, network, sentencepiece)
+        try:
+            return of_catalogue(self.model.format)
+        except ValueError as error:
+            raise WeightsError(
+                f"{self.name} can only {', '.join(sorted(self.model.abilities))}, which isn't "
+                "served as a completion; see codegeex-lsp models list."
+            ) from error
 
     @cached_property
     def controls(self) -> dict[str, int]:

@@ -88,7 +88,8 @@ _STARCODER = (
 # must lead to.
 MOST_BEHIND = 256
 
-FIM, CODEGEEX4, CODESTRAL, TEKKEN = "fim", "codegeex4", "codestral", "tekken"
+FIM, GRANITE, CODEGEEX4 = "fim", "granite-code", "codegeex4"
+CODESTRAL, TEKKEN = "codestral", "tekken"
 _CODESTRAL = (Control("[SUFFIX]"), Slot.SUFFIX, Control("[PREFIX]"), Slot.PREFIX)
 
 TEMPLATES = {
@@ -105,7 +106,7 @@ TEMPLATES = {
         path_in_prefix=True,
     ),
     # Granite Code paper, section 4.2: both orders; ibm-granite/dolomite-engine, permute().
-    "granite-code": Template(_STARCODER),
+    GRANITE: Template(_STARCODER),
     # Whoever has StarCoder's names and isn't known: the order in which they are always shown.
     FIM: Template(_prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
     "deepseek-coder": Template(  # DeepSeek-Coder paper, section 3.1.2: prefix first alone
@@ -140,8 +141,9 @@ FORMATS = frozenset({CODEGEEX4, *TEMPLATES})
 
 # Whose tokenizer has these is of the family; the first that fits counts. StarCoder's vocabulary is
 # Granite's too. Mellum's has all of its names, and roles (<system>, <user> ...). So roles say
-# Mellum, and <gh_stars> without them StarCoder or Granite, which were trained alike. <filename>
-# alone says Mellum, since no other known prompt for filling in has it.
+# Mellum, and <gh_stars> without them StarCoder or Granite Code, which were trained alike, if their
+# network is one of theirs: others took the names over. <filename> alone says Mellum, since no other
+# known prompt for filling in has it.
 MARKS = (
     ("qwen-coder", ("<|fim_prefix|>", "<|file_sep|>", "<|repo_name|>")),
     ("starcoder2", ("<fim_prefix>", "<file_sep>", "<repo_name>")),
@@ -151,15 +153,20 @@ MARKS = (
     ("seed-coder", ("<[fim-suffix]>",)),
     ("codegemma", ("<|fim_prefix|>",)),
     ("mellum", ("<fim_prefix>", "<filename>", "</system>")),
-    ("granite-code", ("<fim_prefix>", "<gh_stars>")),
+    (GRANITE, ("<fim_prefix>", "<gh_stars>")),
     ("mellum", ("<fim_prefix>", "<filename>")),
     (FIM, ("<fim_prefix>",)),
 )
 
 
-def fitting(names: Container[str], sentencepiece: bool) -> str:
+GRANITES_NETWORKS = ("gpt_bigcode", "llama")
+
+
+def fitting(names: Container[str], network: str, sentencepiece: bool) -> str:
     """The format of a tokenizer with these control tokens, "" when it has none."""
     found = next((format for format, marks in MARKS if all(m in names for m in marks)), "")
+    if found == GRANITE and network not in GRANITES_NETWORKS:
+        return FIM
     return TEKKEN if found == CODESTRAL and not sentencepiece else found
 
 

@@ -102,9 +102,9 @@ def of_catalogue(format: str) -> Family:
     return others[format] if format in others else _FAMILIES[PromptFormat(format)]
 
 
-def fitting(controls: Container[str], sentencepiece: bool = False) -> Family:
-    """The family of a model that nobody knows, by what its tokenizer is and has."""
-    format = fim.fitting(controls, sentencepiece)
+def fitting(controls: Container[str], network: str, sentencepiece: bool) -> Family:
+    """The family of a model that nobody knows, by its network's name and its tokenizer."""
+    format = fim.fitting(controls, network, sentencepiece)
     return fim.family(format) if format else CODEGEN
 
 

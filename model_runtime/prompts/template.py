@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ WORKER = Path(__file__).with_name("jinja_worker.py")
 # It needs 0.7 s on an idle computer, nearly all of it to import transformers, and then the template
 # has its own limit.
 PATIENCE_S = 30.0
+# A client is told of a model while another thread loads it: both find the same text then.
+_ONE_AT_A_TIME = threading.Lock()
 
 Turns = Callable[[tuple[Piece, ...]], tuple[Piece, ...]]
 
@@ -42,7 +45,8 @@ def conversation(
     `tokens` are the names of bos_token and its like, `controls` the tokenizer's control tokens.
     Raises WeightsError for a template that can't be used.
     """
-    text, error = _rendered(template, system, tuple(tokens.items()))
+    with _ONE_AT_A_TIME:
+        text, error = _rendered(template, system, tuple(tokens.items()))
     if error:
         raise WeightsError(f"The model's chat template can't be used: {error}.")
     before, _, after = text.partition(MARK)

@@ -10,9 +10,9 @@ from typing import Any
 
 # SentencePiece's blank.
 BLANK = "\u2581"
-# Gemma's tokenizer has these as added tokens, and people write them.
+# Gemma's tokenizer has these as added tokens, and people write them. Its <s> is another's begin.
 HTML = re.compile(
-    "</?(table|caption|thead|tbody|tfoot|t[rhd]|h[1-6]|blockquote|strong|em|b|i|u|s|su[bp]|code)>"
+    "</?(table|caption|thead|tbody|tfoot|t[rhd]|h[1-6]|blockquote|strong|em|b|i|u|su[bp]|code)>"
 )
 
 

@@ -30,40 +30,43 @@ MELLUM = (
     *("<think>", "</think>"),
 )
 SMOLLM2 = ("<|im_start|>", "<|im_end|>", "<repo_name>", "<reponame>", "<file_sep>", "<filename>")
-GEMMA_HTML = ("<table>", "</table>", "<h1>", "<b>", "</s>")
+GEMMA_HTML = ("<table>", "</table>", "<h1>", "<b>", "</code>")
 
 
-def write(folder: Path, controls: tuple[str, ...], **tokenizer: Any) -> HubFolder:
+def write(
+    folder: Path, controls: tuple[str, ...], network: str = "llama", **tokenizer: Any
+) -> HubFolder:
     folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "llama", "eos_token_id": 0}')
     description = tiny_hub.tokenizer_json(controls) | tokenizer
     (folder / "tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
-    return HubFolder(folder, None, {"model_type": "llama", "eos_token_id": 0})
+    return HubFolder(folder, None, {"model_type": network, "eos_token_id": 0})
 
 
 SUFFIX_FIRST = "<fim_prefix><fim_suffix>S<fim_middle># o:\n# O\nP"
+PREFIX_FIRST = "<fim_prefix># o:\n# O\nP<fim_suffix>S<fim_middle>"
 
 
 @pytest.mark.parametrize(
-    ("controls", "prompt"),
+    ("network", "controls", "prompt"),
     [
-        (MELLUM, "<filename>o\nO\n<filename>a.py\n<fim_suffix>S<fim_prefix>P<fim_middle>"),
-        (STARCODER, SUFFIX_FIRST),
+        ("llama", MELLUM, "<filename>o\nO\n<filename>a.py\n<fim_suffix>S<fim_prefix>P<fim_middle>"),
+        ("llama", STARCODER, SUFFIX_FIRST),
+        ("gpt_bigcode", STARCODER, SUFFIX_FIRST),
+        ("stablelm", STARCODER, PREFIX_FIRST),
+        ("granite", (*STARCODER, "<|start_of_role|>", "<|end_of_role|>"), PREFIX_FIRST),
         (
+            "llama",
             ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<filename>"),
             "<filename>o\nO\n<filename>a.py\n<fim_suffix>S<fim_prefix>P<fim_middle>",
         ),
-        (
-            ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
-            "<fim_prefix># o:\n# O\nP<fim_suffix>S<fim_middle>",
-        ),
-        (SMOLLM2, "# o:\n# O\nP"),
+        ("llama", ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"), PREFIX_FIRST),
+        ("llama", SMOLLM2, "# o:\n# O\nP"),
     ],
 )
-def test_a_family_is_known_by_its_tokenizer(
-    tmp_path: Path, controls: tuple[str, ...], prompt: str
+def test_a_family_is_known_by_what_its_folder_says(
+    tmp_path: Path, network: str, controls: tuple[str, ...], prompt: str
 ) -> None:
-    folder = write(tmp_path / "m", controls)
+    folder = write(tmp_path / "m", controls, network)
     request = Generate(0, "P", "S", (Snippet("o", "O"),), path="a.py", language="Python")
     assert shown(folder.family.prompt(request).pieces) == prompt
 
