@@ -11,8 +11,8 @@ from __future__ import annotations
 # Until the first token of a completion where nothing of the prompt is in the cache. Each further
 # character at the same place is read alone.
 WANTED_S = 3.0
-# Some forty lines. Less says little of the file, and the wait is longer then.
-LEAST_TOKENS = 512
+# Some twenty lines. Fewer say little of the file; where this is more, the wait is longer.
+LEAST_TOKENS = 256
 # Before anything was measured.
 FIRST_TOKENS = 1024
 # A shorter pass takes as long as this one where the weights are read from memory.

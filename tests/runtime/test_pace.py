@@ -55,7 +55,7 @@ def test_short_passes_and_a_clock_that_stands_say_nothing() -> None:
     assert pace.tokens == FIRST_TOKENS
 
 
-@pytest.mark.parametrize(("speed", "tokens"), [(10, 512), (250, 768), (2_000, 4_096)])
+@pytest.mark.parametrize(("speed", "tokens"), [(10, 256), (250, 768), (2_000, 4_096)])
 def test_a_completion_is_asked_with_as_much_as_is_read_in_time(
     tmp_path: Path, speed: float, tokens: int
 ) -> None:
