@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from benchmarks import in_process
+from benchmarks import copying, in_process
 from benchmarks.cursors import Cursor, choose
 from benchmarks.in_process import Runtime
 from benchmarks.judging import Verdict, judge
 from benchmarks.table import row, title
-from model_runtime.recall import copying
 from model_runtime.wire.protocol import Candidate
 
 WANTED_PRECISION = 0.5

@@ -94,7 +94,7 @@ class _Asking:
         self._replies: list[Chunk | Result | Failure] = []
         self._scheduler = Scheduler(self._hear)
         self._engine = Engine(model, device, self._scheduler, self._hear, Work())
-        self._engine.warm_up()
+        self._engine.prove()
 
     def _hear(self, job: Job, reply: Chunk | Result | Failure) -> None:
         self._replies.append(reply)
@@ -105,7 +105,7 @@ class _Asking:
         self._scheduler.submit(
             1, Generate(1, prefix, task=Task.GENERATE, max_new_tokens=NEW, temperature=1.0)
         )
-        while self._scheduler.waiting or self._engine.running:
+        while self._scheduler.waiting or self._engine.runs.running:
             self._engine.turn()
         taken = (time.process_time() - began) * 1000
         reply = self._replies[-1]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from codegeex_lsp.index.workspace import Workspace
 from model_runtime.device.choice import choose
-from model_runtime.engine.embedding import Embedder, batches
+from model_runtime.engine.embedding import Encoders, batches
 from model_runtime.hub import cache, catalogue
 from model_runtime.hub.catalogue import Ability
 
@@ -23,15 +23,15 @@ class Encoder:
     """`name` is a folder, or a model of the catalogue."""
 
     def __init__(self, name: str) -> None:
-        self._embedder = Embedder(choose("auto"))
-        self._encoder = self._embedder.encoder(name)
+        self._encoders = Encoders(choose("auto"))
+        self._encoder = self._encoders.encoder(name)
         self.model = self._encoder.identity
         self.description = self._encoder.description
 
     def vectors(self, texts: Sequence[str]) -> list[list[float]]:
         tokens = self._encoder.tokens(texts)
         made: list[list[float]] = [[] for _ in texts]
-        for batch in batches(list(map(len, tokens)), self._embedder.batch_tokens):
+        for batch in batches(list(map(len, tokens)), self._encoders.batch_tokens):
             rows = self._encoder.vectors([tokens[number] for number in batch]).tolist()
             for number, row in zip(batch, rows, strict=True):
                 made[number] = row

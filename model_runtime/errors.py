@@ -5,7 +5,9 @@
     ├── ConversionError       a checkpoint can't be made into a model folder
     ├── UnknownModelError     a name that is neither in the catalogue nor a model folder
     ├── HubError              a model can't be fetched, or isn't there
-    └── BadPromptError        a request this model can't take
+    ├── BadPromptError        a request this model can't take
+    ├── UnservedTaskError     a task this model isn't made for
+    └── GivenUpError          the engine fails again and again
 
 Anything else that is raised is a bug.
 """
@@ -35,3 +37,11 @@ class HubError(RuntimeFailure):
 
 class BadPromptError(RuntimeFailure):
     """The request doesn't fit the model: too long, empty, impossible sampling."""
+
+
+class UnservedTaskError(RuntimeFailure):
+    """The model can't be asked for this task."""
+
+
+class GivenUpError(RuntimeFailure):
+    """Turn after turn of the engine fails: a new process may do better."""

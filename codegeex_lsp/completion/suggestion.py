@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Suggestion:
     """Text to insert at the cursor, existing text untouched.
 
-    `source` is "model" or "copy" (the same file's own text). The log-probabilities are natural
+    `source` is what made it, "model". The log-probabilities are natural
     logarithms over the generated tokens, None where no model was asked.
     """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -47,7 +48,14 @@ def configure(level: str) -> Path | None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(threshold)
+    threading.excepthook = lambda it: _log_uncaught("a thread ended", it.exc_value)
+    sys.unraisablehook = lambda it: _log_uncaught("something went wrong aside", it.exc_value)
     return path if isinstance(handler, LogFile) else None
+
+
+def _log_uncaught(what: str, error: BaseException | None) -> None:
+    """What would go to stderr with its text, where editors show it."""
+    logging.getLogger(OUR_LOGGERS[0]).error(what, exc_info=error)
 
 
 def _file_handler(path: Path) -> logging.Handler | None:

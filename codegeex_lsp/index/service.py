@@ -16,6 +16,7 @@ is dropped, or stopped in the middle. When the server's end closes, everything s
 
     {"id": 1, "places": [[path, first, last, title, text, score], ...], "by_vector": false}
     {"id": 2, "gone": true}      {"id": 3, "texts": [[key or path, text], ...]}
+    {"id": 4, "failed": "a sentence"}      {"trouble": "what: an error and its place, for the log"}
     {"phase": "ready", "message": "", "files": 10, "chunks": 50, "left_out": {"ignored": 2}}
 
 A search may have the question's "vector" and its "model". Vectors are float32 in base64, one behind
@@ -39,6 +40,7 @@ from typing import IO, Any
 from codegeex_lsp.index import cache
 from codegeex_lsp.index.files import Bounds, LeftOut
 from codegeex_lsp.index.places import Place
+from codegeex_lsp.index.steps import Steps
 from codegeex_lsp.index.store import CancelledSearchError, NoSearchError, Store
 from codegeex_lsp.index.workspace import Workspace
 
@@ -99,6 +101,7 @@ class Service:
         self._say = say
         self._told = 0.0
         self._phase = "indexing"
+        self._steps = Steps(say)
 
     def run(self) -> None:
         """Until the inbox ends, or with a failed state when there can be no index."""
@@ -118,10 +121,18 @@ class Service:
                     store.close()
         except NoSearchError as error:
             self._fail(str(error))
+        except BrokenPipeError:
+            raise
         except (OSError, sqlite3.Error) as error:
             self._fail(
                 f"The index of the workspace can't be kept in {cache.folder(os.environ)} "
                 f"({error}); make room there, or turn off codegeex.index.enabled."
+            )
+
+        except BaseException as error:  # a panic in Rust is no Exception
+            self._fail(
+                f"The index of the workspace failed again and again with {type(error).__name__}; "
+                f"restart the editor to have it again, or turn off codegeex.index.enabled."
             )
 
     # --- the workspace --------------------------------------------------------------------------
@@ -131,11 +142,14 @@ class Service:
         walk_at = 0.0
         while not self._inbox.ended:
             if time.monotonic() >= walk_at:
-                self._walk()
-                walk_at = time.monotonic() + WALK_AGAIN_S
+                with self._steps.one({"do": "walk"}):
+                    self._walk()
+                    walk_at = time.monotonic() + WALK_AGAIN_S
+                continue  # one that failed is repeated before anything else
             message = self._inbox.take(walk_at - time.monotonic())
-            if message is not None and self._handle(message):
-                walk_at = 0.0
+            if message is not None:
+                with self._steps.one(message):
+                    walk_at = 0.0 if self._handle(message) else walk_at
 
     def _walk(self) -> None:
         self._phase = "indexing"
@@ -170,7 +184,8 @@ class Service:
 
     def _alive(self) -> bool:
         for question in self._inbox.questions():
-            self._answer(question)
+            with self._steps.one(question):
+                self._answer(question)
         if time.monotonic() - self._told > STATE_EVERY_S:
             self._tell()
         return not self._inbox.ended

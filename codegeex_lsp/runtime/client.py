@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from codegeex_lsp import __version__
 from codegeex_lsp.config.settings import TrustedSettings
+from codegeex_lsp.runtime.questions import Answer, Asked, Hear, OverdueError, Questions
 from model_runtime.wire import client, endpoint, protocol
 from model_runtime.wire.client import Link, NoRuntimeError
 from model_runtime.wire.protocol import (
@@ -101,8 +101,8 @@ class RuntimeClient:
         self.welcome: protocol.Welcome | None = None
         self._on_state = on_state
         self._ids = itertools.count(1)
-        self._pending: dict[int, asyncio.Future[Any]] = {}
-        self._streams: dict[int, Callable[[protocol.Chunk], None]] = {}
+        self._questions = Questions()
+        self._last_failure = ""
         self._writer: asyncio.StreamWriter | None = None
         self._link: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -114,20 +114,13 @@ class RuntimeClient:
     def next_id(self) -> int:
         return next(self._ids)
 
-    async def generate(
-        self, request: Generate, on_chunk: Callable[[protocol.Chunk], None] | None = None
-    ) -> Result:
+    async def generate(self, request: Generate, on_chunk: Hear | None = None) -> Result:
         """The runtime's text. Raises Unanswered; cancelling the await cancels the request there.
 
         A request with `stream` brings its text to `on_chunk` as it comes.
         """
-        if on_chunk is not None:
-            self._streams[request.id] = on_chunk
-        try:
-            answer = await self._ask_the_model(request)
-        finally:
-            self._streams.pop(request.id, None)
-        assert isinstance(answer, Result)  # noqa: S101 - _resolve lets nothing else through
+        answer = await self._ask_the_model(request, on_chunk)
+        assert isinstance(answer, Result)  # noqa: S101 - nothing else answers it
         return answer
 
     async def embed(
@@ -147,20 +140,18 @@ class RuntimeClient:
         assert isinstance(answer, Embedding)  # noqa: S101 - as above
         return answer
 
-    async def _ask_the_model(self, request: Generate | Embed) -> Result | Embedding:
+    async def _ask_the_model(
+        self, request: Generate | Embed, on_chunk: Hear | None = None
+    ) -> Answer:
         """Raises Unanswered; a cancelled await is cancelled there too."""
         if self.state.phase is not Phase.READY:
             self.ensure()
             raise Unanswered(_WAITING[self.state.phase], self.state.message)
         try:
-            answer: Any = await self._ask(request.id, request)
+            return await self._ask(request, on_chunk)
         except asyncio.CancelledError:
             self._send(protocol.Cancel(request.id))
             raise
-        if isinstance(answer, Failure):
-            raise Unanswered(_reason(answer.reason), answer.message)
-        found: Result | Embedding = answer
-        return found
 
     def report(self, activity: protocol.Activity) -> None:
         """Tell the runtime what this window answered, for its status; dropped without a link."""
@@ -174,21 +165,27 @@ class RuntimeClient:
         """The runtime's own report. Raises Unanswered when there is no link."""
         if self._writer is None:
             raise Unanswered(Reason.STARTING, self.state.message)
-        number = self.next_id()
-        answer = await self._ask(number, protocol.StatusQuery(number))
-        if isinstance(answer, Failure):
-            raise Unanswered(_reason(answer.reason), answer.message)
-        assert isinstance(answer, protocol.StatusReport)  # noqa: S101
+        answer = await self._ask(protocol.StatusQuery(self.next_id()))
+        assert isinstance(answer, protocol.StatusReport)  # noqa: S101 - as above
         return answer
 
-    async def _ask(self, number: int, message: protocol.Message) -> Any:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending[number] = future
+    async def _ask(self, asked: Asked, on_chunk: Hear | None = None) -> Answer:
+        """Raises Unanswered."""
+        self._send(asked)
         try:
-            self._send(message)
-            return await future
-        finally:
-            self._pending.pop(number, None)
+            answer = await self._questions.answer(asked, on_chunk)
+        except OverdueError as overdue:
+            if not overdue.silent:
+                self._send(protocol.Cancel(asked.id))
+                raise Unanswered(Reason.DEADLINE, str(overdue)) from None
+            log.warning("the runtime is silent: the link is made anew")
+            if self._writer is not None:
+                self._writer.transport.abort()  # it may read as little as it says
+            self._hang_up()
+            raise Unanswered(Reason.RUNTIME_LOST, str(overdue)) from None
+        if isinstance(answer, Failure):
+            raise Unanswered(_reason(answer.reason), answer.message)
+        return answer
 
     def _send(self, message: protocol.Message) -> None:
         if self._writer is not None:
@@ -227,7 +224,7 @@ class RuntimeClient:
         if self._link is not None:
             self._link.cancel()
             await asyncio.wait([self._link])
-        self._hang_up(Reason.RUNTIME_LOST)
+        self._hang_up()
 
     def _meeting(self) -> endpoint.Meeting:
         return endpoint.meeting(
@@ -269,7 +266,7 @@ class RuntimeClient:
         if len(self._starts) >= STARTS_ALLOWED:
             raise _StartError(
                 f"The model runtime stopped {STARTS_ALLOWED} times within a minute; "
-                f"its log is {place.log}."
+                f"its log is {place.log}. {self._last_failure}".rstrip()
             )
         self._starts.append(now)
         self._become(Phase.STARTING, "The model is being started.")
@@ -286,38 +283,27 @@ class RuntimeClient:
         self._become(Phase.LOADING, "The model is being loaded.")
         try:
             async for message in link.messages():
-                self._resolve(message)
+                self._questions.take(message)
+                if isinstance(message, ModelState):
+                    self._follow(message)
         except (OSError, protocol.ProtocolError) as error:
             log.warning("link to the runtime broke: %s", error)
         finally:
-            self._hang_up(Reason.RUNTIME_LOST)
+            self._hang_up()
 
-    def _resolve(self, message: protocol.Message) -> None:
-        match message:
-            case protocol.Chunk(id=number):
-                if (stream := self._streams.get(number)) is not None:
-                    stream(message)
-            case ModelState(state=state, message=text):
-                self._become(_PHASES.get(state, Phase.FAILED), text)
-            case (
-                Result(id=number)
-                | Embedding(id=number)
-                | Failure(id=number)
-                | protocol.StatusReport(id=number)
-            ):
-                future = self._pending.get(number)
-                if future is not None and not future.done():
-                    future.set_result(message)
-
-    def _hang_up(self, reason: Reason) -> None:
+    def _hang_up(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
-        for number, future in self._pending.items():
-            if not future.done():
-                future.set_result(Failure(number, reason.value))
+        self._questions.end(Reason.RUNTIME_LOST)
         if self.state.phase in (Phase.READY, Phase.LOADING):
             self._become(Phase.ABSENT)
+
+    def _follow(self, told: ModelState) -> None:
+        phase = _PHASES.get(told.state, Phase.FAILED)
+        if phase is Phase.FAILED:
+            self._last_failure = told.message
+        self._become(phase, told.message)
 
     def _become(self, phase: Phase, message: str = "") -> None:
         state = LinkState(phase, message)

@@ -12,6 +12,7 @@ import base64
 import contextlib
 import itertools
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from codegeex_lsp.index.places import Place
+
+log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-P", "-m", "codegeex_lsp.index")
 LEAVING_S = 2.0
@@ -139,8 +142,15 @@ class IndexClient:
             if self._lives:
                 self._become(IndexState(**{**message, "phase": IndexPhase(message["phase"])}))
             return
+        if "trouble" in message:
+            log.error("a step of the index failed: %s", message["trouble"])
+            return
         future = self._pending.get(message["id"])
-        if future is not None and not future.done():
+        if future is None or future.done():
+            return
+        if "failed" in message:
+            future.set_exception(NoIndexError(message["failed"]))
+        else:
             future.set_result(message)
 
     @property

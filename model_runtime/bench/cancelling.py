@@ -36,7 +36,6 @@ def cancel(network: CodeGeeX, device: Device) -> Cancel | None:
         tokenizer=tokenizer,
         format=PromptFormat.NANO_FIM,
         config=network.config,
-        copies_first=False,
     )
     growing, answered = threading.Event(), threading.Event()
 

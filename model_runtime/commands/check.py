@@ -83,7 +83,8 @@ def _device_and_model(model: str, device: str, quantize: str) -> Iterator[Findin
         yield Finding("model", model, why_not_loaded(error))
         return
     parameters = sum(fit.parameters(loaded.config))
-    yield Finding("model", f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified")
+    found = f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified"
+    yield Finding("model", found, loaded.format.spoiled)
     needed = plan.needs[plan.kept].total / 2**30
     yield Finding("fit", f"needs {needed:.1f} GiB in {plan.kept}, {free}")
 

@@ -89,7 +89,6 @@ def _description(target: Path, config: CodeGeeXConfig, files: dict[str, Fingerpr
     fields = {
         "name": target.name,
         "prompt_format": PromptFormat.CODEGEEX,
-        "copies_first": False,
         "tokenizer": native.CODEGEEX_13B,
         "network": {
             "hidden_size": config.hidden_size,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from model_runtime.decoding.continuation import Continuation
-from model_runtime.decoding.search import Draw
+from model_runtime.decoding.search import NextTokens
 from model_runtime.decoding.stopping import Finish
 from model_runtime.wire.protocol import Candidate
 
@@ -62,7 +62,7 @@ class Beams:
         reachable = max(beam.logprob for beam in self._live) / self._longest
         return self._best()[-1].score >= reachable
 
-    def advance(self, logits: Tensor) -> Draw:
+    def advance(self, logits: Tensor) -> NextTokens:
         """The next beams, from logits [width, V]; a row beyond the beams there are is ignored."""
         self.tokens += len(self._live)
         logprobs = logits[: len(self._live), : self._usable].float().log_softmax(dim=-1)
@@ -83,7 +83,7 @@ class Beams:
                 ids.append(token)
                 parents.append(parent)
         unused = self.width - len(ids) if ids else 0
-        return Draw(ids + ids[:1] * unused, parents + parents[:1] * unused)
+        return NextTokens(ids + ids[:1] * unused, parents + parents[:1] * unused)
 
     def end(self, finish: Finish) -> None:
         """Finish all that still grow."""

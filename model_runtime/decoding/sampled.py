@@ -14,7 +14,7 @@ from torch import Tensor
 from model_runtime.decoding.continuation import Continuation
 from model_runtime.decoding.mixing import Mixer
 from model_runtime.decoding.sampling import Sampling, choose
-from model_runtime.decoding.search import Draw
+from model_runtime.decoding.search import NextTokens
 from model_runtime.decoding.stopping import Finish
 from model_runtime.wire.protocol import Candidate
 
@@ -56,7 +56,7 @@ class Sampled:
     def finished(self) -> bool:
         return all(continuation.finished for continuation in self._growing)
 
-    def advance(self, logits: Tensor) -> Draw:
+    def advance(self, logits: Tensor) -> NextTokens:
         """Draw a token a row from logits [width, V]; rows that are finished draw for nothing."""
         if self._generator is None:
             self._generator = torch.Generator(logits.device).manual_seed(self._seed)
@@ -69,7 +69,7 @@ class Sampled:
             if not continuation.finished:
                 continuation.push(token, logprob)
                 self.tokens += 1
-        return Draw(ids)
+        return NextTokens(ids)
 
     def _mixed(self, logits: Tensor, mixer: Mixer) -> Tensor:
         rows = zip(logits, self._growing, strict=True)

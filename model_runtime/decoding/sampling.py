@@ -17,19 +17,24 @@ from model_runtime.errors import BadPromptError
 # Below this the softmax is one-hot for any gap between logits over 0.1, and dividing by much
 # smaller numbers overflows float32: it is taken as greedy.
 MIN_TEMPERATURE = 1e-3
+# Far below it every token is as likely as any other, and far above it float32 ends.
+MAX_TEMPERATURE = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """`temperature` 0 is greedy; `top_k` 0 and `top_p` 1 (or 0) are off. Raises BadPromptError."""
+    """`temperature` 0, `top_k` 1 and `top_p` 0 take the likeliest token; `top_k` 0 and `top_p` 1
+    are off. Raises BadPromptError."""
 
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise BadPromptError(f"temperature is {self.temperature}; it must be 0 or more.")
+        if not 0 <= self.temperature <= MAX_TEMPERATURE:
+            raise BadPromptError(
+                f"temperature is {self.temperature}; it must be from 0 to {MAX_TEMPERATURE:,.0f}."
+            )
         if self.top_k < 0:
             raise BadPromptError(f"top_k is {self.top_k}; it must be 0 or more.")
         if not 0 <= self.top_p <= 1:
@@ -37,7 +42,7 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
-        return self.temperature < MIN_TEMPERATURE
+        return self.temperature < MIN_TEMPERATURE or self.top_k == 1 or self.top_p == 0
 
 
 def choose(
@@ -64,7 +69,10 @@ def choose(
 
 
 def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Logits [B, V] after temperature, top-k and top-p; what was dropped is -inf."""
+    """Logits [B, V] after temperature, top-k and top-p; what was dropped is -inf.
+
+    As in the reference a `top_p` of 0 drops nothing here; it never comes here, being greedy.
+    """
     logits = logits / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         smallest_kept = logits.topk(sampling.top_k, dim=-1).values[:, -1:]

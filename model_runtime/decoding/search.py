@@ -12,7 +12,7 @@ from model_runtime.wire.protocol import Candidate
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
+class NextTokens:
     """The next token of each row, and with `parents` the row that it continues, else its own."""
 
     ids: list[int]
@@ -32,7 +32,7 @@ class Search(Protocol):
     @property
     def finished(self) -> bool: ...
 
-    def advance(self, logits: Tensor) -> Draw:
+    def advance(self, logits: Tensor) -> NextTokens:
         """Take logits [width, V] and say what each row runs next. Not when it is finished."""
 
     def end(self, finish: Finish) -> None:

@@ -9,7 +9,7 @@ import torch
 from model_runtime.device.system_memory import free_memory
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether it says so: CUDA has a class for it, the CPU's allocator and the NPU's have words."""
     said = isinstance(error, RuntimeError) and re.search(
         "allocate memory|out of memory", str(error), re.IGNORECASE

@@ -27,7 +27,6 @@ class Spent:
     generated_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
-    copies: int = 0
     steps: int = 0
     steps_after_cancel: int = 0
 
@@ -59,7 +58,6 @@ class Work:
         total.generated_tokens += spent.generated_tokens
         total.drafted_tokens += spent.drafted_tokens
         total.accepted_tokens += spent.accepted_tokens
-        total.copies += spent.copies
         total.steps += spent.steps
 
     def freed(self, spent: Spent, elapsed_ms: float) -> None:
@@ -72,7 +70,6 @@ class Work:
         total = self.total
         return {
             "steps": total.steps,
-            "copies": total.copies,
             "generated_tokens": total.generated_tokens,
             "tokens_per_s": _ratio(total.generated_tokens, total.decode_s),
             "cache_hit_share": _ratio(total.cached_tokens, total.prompt_tokens),

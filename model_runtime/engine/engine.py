@@ -1,17 +1,16 @@
-"""The one thread that runs the model, a turn at a time: schedule, run, emit.
+"""The one thread that writes, a turn at a time: schedule, run, emit.
 
 A turn admits the urgent jobs there is room for, runs one chunk of one prompt, and then one step in
 which every request that decodes gets its next tokens. Before each of the two it looks at the cancel
 flags and the deadlines, so that no one waits longer than a chunk. Batch requests give their place
 to interactive ones: in a shared step on a CPU each more row takes time from the others, and who
 types should not notice them. It knows no socket and no client. The daemon starts it once the model
-is loaded; generation.py says what a request wants run.
+is loaded; generation.py says what a request wants run, runs.py what its failure costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -19,30 +18,25 @@ from torch import Tensor
 
 from model_runtime import logs
 from model_runtime.device.kinds import Device
-from model_runtime.device.memory import out_of_memory
 from model_runtime.engine.counters import Work
-from model_runtime.engine.embedding import Embedder, EmbeddingRun
+from model_runtime.engine.embedding import Embedder
 from model_runtime.engine.generation import Generation, Piece
-from model_runtime.engine.scheduler import Job, Scheduler, failure
-from model_runtime.errors import RuntimeFailure
+from model_runtime.engine.pace import Pace
+from model_runtime.engine.runs import Runs
+from model_runtime.engine.scheduler import Job, Scheduler
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.networks.graphs import CudaCapture, DecodeGraphs
 from model_runtime.networks.kv_cache import KVCache, Rows
 from model_runtime.networks.kv_size import cache_rows, kv_dtype
 from model_runtime.recall.memory import Memory
-from model_runtime.wire.protocol import Embed, Embedding, Failure, Reason, Reply, Result
-
-Run = Generation | EmbeddingRun
-
-_MESSAGES = {
-    Reason.OUT_OF_MEMORY: "The model ran out of memory; a shorter text or a smaller model needs "
-    "less.",
-    Reason.ENGINE_ERROR: "The engine failed with {kind}; the runtime's log says where.",
-}
+from model_runtime.wire.protocol import Generate, Reply
 
 
 class Engine:
-    """`emit` gets every Chunk and, once a job, its Result or Failure; it must not block."""
+    """`emit` gets every Chunk and, once a job, its Result or Failure; it must not block.
+
+    `embedder` and `memory` serve the same clients, each in a thread of its own.
+    """
 
     def __init__(
         self,
@@ -58,28 +52,35 @@ class Engine:
         self.emit = emit
         self.cache = _cache(model, device)
         self.memory = Memory(model.tokenizer)
+        self.pace = Pace()
         self.graphs = None
         if device.place.type == "cuda" and model.network.recordable:
             self.graphs = DecodeGraphs(model.network, CudaCapture())
         # A graph replays one token a row.
         self.drafting = self.graphs is None
-        self.embedder = Embedder(device)
-        self.running: list[Run] = []
-        self._out_of_memory = False
-        self._work = work
+        self.embedder = Embedder(device, scheduler, emit, work)
+        self.runs = Runs[Generation](scheduler, emit, work)
 
     def run(self) -> None:
-        """Serve jobs until the scheduler is closed."""
-        while self.turn():
-            pass
+        """Serve jobs until the scheduler is closed. Raises GivenUpError."""
+        self.runs.serve(self.turn)
+
+    def failed(self) -> dict[str, int]:
+        """What went wrong beside requests, which are counted as answers; for the status."""
+        turns = self.runs.failed_turns + self.embedder.runs.failed_turns
+        return {"turns": turns, "letters": self.memory.failed}
 
     @torch.inference_mode()
-    def warm_up(self) -> None:
-        """Run one token, so that no user waits for the first kernels to be loaded."""
-        ids = [self.model.tokenizer.end_of_text]
+    def prove(self) -> None:
+        """Run one token. Before the first request it loads the kernels, so that no user waits for
+        them; behind a failure it says whether more than that request is broken, and raises."""
+        tokenizer = self.model.tokenizer
+        ids = [*tokenizer.encode("x"), tokenizer.end_of_text][:1]
         if (slot := self.cache.acquire(ids)) is not None:
-            self._forward([ids], slot.rows, 0)
-            slot.release()
+            try:
+                self._forward([ids], slot.rows, 0)
+            finally:
+                slot.release()
 
     @torch.inference_mode()
     def turn(self) -> bool:
@@ -87,12 +88,10 @@ class Engine:
         self._part()
         if not self._admit():
             return False
-        self._part()  # a copy needs no turn
-        active = self._active()
-        self._embed(active)
+        active = self.runs.in_turn()
         self._prefill(active)
         self._part()
-        self._step([one for one in active if one in self.running])
+        self._step([one for one in active if one in self.runs.running])
         self._part()
         return True
 
@@ -100,102 +99,79 @@ class Engine:
 
     def _admit(self) -> bool:
         """Take jobs up to the number of slots; False when there will never be one again."""
-        if not self.running:
-            job = self.scheduler.take()
+        if not self.runs.running:
+            job = self.scheduler.take(Generate)
             if job is None:
                 return False
             self._begin(job)
-        urgent = sum(one.job.urgent for one in self.running)
+        urgent = sum(one.job.urgent for one in self.runs.running)
         for _ in range(self.cache.slots - urgent):
-            if (job := self.scheduler.take(beside=True)) is None:
+            if (job := self.scheduler.take(Generate, beside=True)) is None:
                 break
             self._begin(job)
         return True
 
     def _begin(self, job: Job) -> None:
-        run: Run
-        request, clock = job.request, self.scheduler.clock
-        if isinstance(request, Embed):
-            run = EmbeddingRun(job, request, self.embedder)
-        else:
-            show = partial(self.emit, job)
-            run = Generation(job, request, self.model, self.cache, self.memory, clock, show)
-        self.running.append(run)
-        with self._at_the_cost_of(run):
-            run.begin()
-
-    def _active(self) -> list[Run]:
-        """Those whose turn it is; the others give way."""
-        urgent = [one for one in self.running if one.job.urgent]
-        if not urgent:
-            return list(self.running)
-        for one in self.running:
-            if not one.job.urgent:
-                one.give_way()
-        return urgent
+        if isinstance(request := job.request, Generate):
+            show, clock = partial(self.emit, job), self.scheduler.clock
+            parts = self.model, self.cache, self.memory, self.pace
+            self.runs.begin(job, lambda: Generation(job, request, *parts, clock, show))
 
     def _part(self) -> None:
-        """Answer those that are finished, cancelled or late; make do with the memory there is."""
-        if self._out_of_memory:
+        """Answer those that are at their end. After a failure make do with the memory there is,
+        and see whether the engine still works."""
+        if self.runs.memory_ran_out:
             self._shrink()
-        for one in list(self.running):
-            if one.job.cancelled is not None:
-                elapsed = self.scheduler.clock() - one.job.cancelled_at
-                self._work.freed(one.spent, elapsed * 1000)
-                self._end(one, failure(one.job, one.job.cancelled))
-            elif one.finished:
-                self._end(one, one.answer())
-            elif one.job.expired(self.scheduler.clock()):
-                one.end_late()
-                self._end(one, one.answer())
+            self.runs.memory_ran_out = False
+        if self.runs.doubted:
+            self.prove()
+            self.runs.doubted = False
+        self.runs.part()
 
-    def _end(self, run: Run, reply: Result | Embedding | Failure) -> None:
-        run.give_way()
-        self.running.remove(run)
-        self._work.add(run.spent)
-        self.scheduler.finish(run.job)
-        self.emit(run.job, reply)
+    def _shrink(self) -> None:
+        """Go on with a smaller KV cache; what runs comes back to it and runs its tokens again."""
+        for one in self.runs.running:
+            one.give_way()
+        if self.graphs is not None:
+            self.graphs.clear()
+        if self.cache.shrink():
+            logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
 
     # --- run ----------------------------------------------------------------------------------
 
-    def _embed(self, active: Sequence[Run]) -> None:
-        """One batch of the first texts that are to be embedded."""
-        for run in active:
-            if isinstance(run, EmbeddingRun) and not run.finished:
-                with self._at_the_cost_of(run):
-                    run.step()
-                return
-
-    def _prefill(self, active: Sequence[Run]) -> None:
+    def _prefill(self, active: Sequence[Generation]) -> None:
         """One chunk of the first prompt that has more than a token to run."""
         for generation, piece in self._pieces(active):
             if piece.length > 1:
-                with self._at_the_cost_of(generation):
-                    rows = self.cache.rows(piece.rows)
-                    generation.take(piece, self._forward(piece.ids, rows, piece.start))
+                with self.runs.at_the_cost_of(generation.job):
+                    rows, began = self.cache.rows(piece.rows), self.scheduler.clock()
+                    logits = self._forward(piece.ids, rows, piece.start)
+                    tokens = piece.length * len(piece.rows)
+                    self.pace.passed(tokens, self.scheduler.clock() - began)
+                    generation.take(piece, logits)
                 return
 
-    def _step(self, active: Sequence[Run]) -> None:
+    def _step(self, active: Sequence[Generation]) -> None:
         """The next token of all that have only one to run, in one pass."""
         pairs = [pair for pair in self._pieces(active) if pair[1].length == 1]
         pairs.sort(key=lambda pair: pair[1].rows)  # neighbours beside each other
         if not pairs:
             return
-        if self.drafting and len(self.running) == 1:
-            pairs = [(generation, generation.with_draft(piece)) for generation, piece in pairs]
-        with self._at_the_cost_of(*(one for one, _ in pairs)):
+        with self.runs.at_the_cost_of(*(one.job for one, _ in pairs)):
+            if self.drafting and len(self.runs.running) == 1:
+                pairs = [(generation, generation.with_draft(piece)) for generation, piece in pairs]
             first = 0
             logits = self._decode([piece for _, piece in pairs])
             for generation, piece in pairs:
                 part = logits[first : first + len(piece.rows) + piece.drafted]
                 first += len(piece.rows)
-                with self._at_the_cost_of(generation):
+                with self.runs.at_the_cost_of(generation.job):
                     generation.take(piece, part)
 
-    def _pieces(self, active: Sequence[Run]) -> Iterator[tuple[Generation, Piece]]:
-        for generation in (run for run in active if isinstance(run, Generation)):
+    def _pieces(self, active: Sequence[Generation]) -> Iterator[tuple[Generation, Piece]]:
+        for generation in active:
             piece = None
-            with self._at_the_cost_of(generation):
+            with self.runs.at_the_cost_of(generation.job):
                 piece = generation.piece(self.device.prefill_chunk)
             if piece is not None:
                 yield generation, piece
@@ -237,39 +213,6 @@ class Engine:
         )
         self.device.wait()
         return logits
-
-    # --- failures stay in their request ---------------------------------------------------------
-
-    @contextmanager
-    def _at_the_cost_of(self, *those: Run) -> Iterator[None]:
-        """When the work inside fails, so do these requests, and the engine goes on."""
-        try:
-            yield
-        except RuntimeFailure as refused:
-            self._fail(those, Reason.BAD_REQUEST, str(refused))
-        except Exception as error:
-            logs.failure("a request failed", error)
-            reason = Reason.ENGINE_ERROR
-            if out_of_memory(error):
-                reason = Reason.OUT_OF_MEMORY
-                # One request less may be enough; the others run on in a smaller cache.
-                self._out_of_memory = True
-                those = (max(those, key=lambda one: one.job.arrived),)
-            self._fail(those, reason, _MESSAGES[reason].format(kind=type(error).__name__))
-
-    def _fail(self, those: Sequence[Run], reason: Reason, message: str) -> None:
-        for one in those:
-            self._end(one, Failure(one.job.request.id, reason, message))
-
-    def _shrink(self) -> None:
-        """Go on with a smaller KV cache; what runs comes back to it and runs its tokens again."""
-        self._out_of_memory = False
-        for one in self.running:
-            one.give_way()
-        if self.graphs is not None:
-            self.graphs.clear()
-        if self.cache.shrink():
-            logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
 
 
 def _cache(model: LoadedModel, device: Device) -> KVCache:

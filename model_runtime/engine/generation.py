@@ -1,27 +1,33 @@
 """One request from prompt to candidates, a piece of work at a time.
 
 It says which tokens are to be run next in which rows of the KV cache, and makes of the logits what
-comes after them; the engine runs them, together with those of other requests. A single candidate
-grows in its own slot, so that its keys and values serve again when the user accepts it or types
-through it; several grow in branch rows, behind copies of one prefill.
+comes after them; the engine runs them, together with those of other requests.
 
-A request that gives way returns its rows. When its turn comes again it finds in the cache what
-nobody needed meanwhile, as a prompt that was typed on does, and runs the rest again.
+    Waiting       has no rows
+    Prefilling    runs its prompt in a slot, and behind it what a single candidate already has
+    Prefilled     has the logits behind the prompt, and waits for a row for each candidate
+    Decoding      runs what its candidates drew, a row each
+
+A single candidate grows in its own slot, so that its keys and values serve again when the user
+accepts it or types through it; several grow in branch rows, behind copies of one prefill. A request
+that gives way returns its rows and is Waiting again. When its turn comes it finds in the cache what
+nobody needed meanwhile, as a prompt that was typed on does, and runs the rest again. It is finished
+when its search is, whatever rows it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from model_runtime.decoding.stopping import Finish
-from model_runtime.engine import plan
+from model_runtime.engine.brief import brief_for
 from model_runtime.engine.counters import Spent
+from model_runtime.engine.pace import Pace
 from model_runtime.engine.scheduler import Job, failure
 from model_runtime.folders.loaded import LoadedModel
-from model_runtime.hub import cache as hub_cache
 from model_runtime.networks.kv_cache import KVCache, Slot
 from model_runtime.recall.memory import Memory
 from model_runtime.recall.recall import Recall
@@ -45,6 +51,43 @@ class Piece:
         return len(self.ids[0])
 
 
+@dataclass(slots=True)
+class Waiting:
+    """For a slot."""
+
+
+@dataclass(slots=True)
+class Prefilling:
+    """`pending` is what the slot lacks, from `start` on."""
+
+    slot: Slot
+    pending: list[int]
+    start: int
+
+
+@dataclass(slots=True)
+class Prefilled:
+    """`logits` [1, V] are those behind the prompt."""
+
+    slot: Slot
+    logits: Tensor
+
+
+@dataclass(slots=True)
+class Decoding:
+    """`pending` is what each of `rows` is to run from `start` on: the token that was drawn last, or
+    all that its candidate has. Without `branches` the one row is the slot's own."""
+
+    slot: Slot
+    pending: list[list[int]]
+    start: int
+    branches: list[int] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[int]:
+        return self.branches or [self.slot.index]
+
+
 class Generation:
     """`spent` is what it has cost up to now. Everything may raise RuntimeFailure."""
 
@@ -55,158 +98,172 @@ class Generation:
         model: LoadedModel,
         cache: KVCache,
         memory: Memory,
+        pace: Pace,
         clock: Callable[[], float],
         show: Callable[[Chunk], None],
     ) -> None:
         self.job = job
         self.spent = Spent()
         self._request = request
-        self._model = model
         self._cache = cache
-        self._memory = memory
         self._clock = clock
         self._stream = show
         self._began = clock()
-        self._late = False
-        self._plan = plan.NOTHING
-        self._search = self._plan.search
-        # What the candidates drew and ran, a list a row.
-        self._grown: list[list[int]] = []
-        self._slot: Slot | None = None
-        self._branches: list[int] = []
-        # Behind the prompt, while other requests hold the branch rows.
-        self._split_logits: Tensor | None = None
-        self._pending: list[list[int]] = []
-        self._start = 0
+
+        def recall() -> Recall:
+            asked = request.document, request.prefix, request.suffix, request.snippets
+            return memory.recall(job.client, *asked)
+
+        self._brief = brief_for(request, model, cache, self._show, recall, pace)
+        self._search = self._brief.search
+        self._state: Waiting | Prefilling | Prefilled | Decoding = Waiting()
+        # What the candidates drew, a list a row; the last token of each was not run.
+        self._grown: list[list[int]] = [[] for _ in range(self._search.width)]
 
     @property
     def finished(self) -> bool:
         return self._search.finished
 
-    def begin(self) -> None:
-        """Copy, and make the prompt; it may be finished after that."""
-        if self._request.task in self._model.format.tasks:
-            self._plan = plan.make(
-                self._request, self._model, self._cache, self._show, self._recall
-            )
-            self._search = self._plan.search
-            self._grown = [[] for _ in range(self._search.width)]
-            self.spent.copies = len(self._plan.copied)
+    @property
+    def _alone(self) -> bool:
+        return self._search.width == 1
 
-    def _recall(self) -> Recall:
-        """What the window's own texts say at the cursor."""
-        request = self._request
-        return self._memory.recall(
-            self.job.client, request.document, request.prefix, request.suffix, request.snippets
-        )
+    # --- what to run, and what comes of it ------------------------------------------------------
 
     def piece(self, longest: int) -> Piece | None:
         """What to run next, at most `longest` tokens a row, or all of what an encoder reads.
 
         None when it is finished, or waits for rows that others hold.
         """
-        slot = None if self.finished else self._slot or self._enter()
-        if slot is None:
+        if not self.finished and isinstance(self._state, Waiting):
+            self._enter()
+        if not self.finished and isinstance(self._state, Prefilled):
+            self._split(self._state)
+        state = self._state
+        if self.finished or not isinstance(state, Prefilling | Decoding):
             return None
-        if self._split_logits is not None and not self._split(slot, self._split_logits):
-            return None
-        if self.finished:
-            return None
-        rows = self._branches or [slot.index]
-        length = longest
-        if self._start < self._plan.source:
-            length = self._plan.source  # an encoder sees all of it at once
-        return Piece([row[:length] for row in self._pending], rows, self._start)
+        if isinstance(state, Decoding):
+            return Piece([row[:longest] for row in state.pending], state.rows, state.start)
+        # An encoder sees all of its source at once.
+        length = self._brief.source if state.start < self._brief.source else longest
+        return Piece([state.pending[:length]], [state.slot.index], state.start)
 
     def with_draft(self, piece: Piece) -> Piece:
         """The piece with what the memory guesses behind it, if this request takes drafts."""
-        drafts = self._plan.drafts
-        if drafts is None or self._grown[0][-1:] != piece.ids[0]:
+        drafts = self._brief.drafts
+        decoding = isinstance(self._state, Decoding)
+        if drafts is None or not decoding or self._grown[0][-1:] != piece.ids[0]:
             return piece
         # The last token is drawn from logits and never run.
-        ids = drafts.next(self._grown[0], self._plan.end - piece.start - 2)
+        ids = drafts.next(self._grown[0], self._brief.end - piece.start - 2)
         return Piece([piece.ids[0] + ids], piece.rows, piece.start, drafted=len(ids))
 
     def take(self, piece: Piece, logits: Tensor) -> None:
         """The piece was run; logits [B, V] are those behind it, of a draft [T, V]."""
         self.spent.step(self.job.cancelled is not None)
-        if piece.drafted:
-            self._verify(piece, logits)
-            return
-        self._start += piece.length
-        self._pending = [row[piece.length :] for row in self._pending]
-        slot = self._slot
-        if slot is not None and not self._branches:
-            slot.append(piece.ids[0])
-        if self._pending[0]:
-            return
-        if self._search.width > 1 and not self._branches:
-            self._split_logits = logits
-        else:
-            self._draw(logits)
+        state = self._state
+        if isinstance(state, Prefilling):
+            self._prefilled(state, piece, logits)
+        elif isinstance(state, Decoding) and piece.drafted:
+            self._verify(state, piece, logits)
+        elif isinstance(state, Decoding):
+            self._decoded(state, piece, logits)
 
     def give_way(self) -> None:
         """Return the rows; the next piece begins by getting new ones."""
-        if self._slot is not None:
-            self._slot.release()
-        self._cache.give_back(self._branches)
-        self._slot, self._branches, self._split_logits = None, [], None
+        state, self._state = self._state, Waiting()
+        if not isinstance(state, Waiting):
+            state.slot.release()
+        if isinstance(state, Decoding):
+            self._cache.give_back(state.branches)
 
-    def end_late(self) -> None:
-        """There is no time left; what was generated so far is the answer."""
-        self._late = True
-        self._search.end(Finish.DEADLINE)
-
-    def answer(self) -> Result | Failure:
-        request = self._request
-        if request.task not in self._model.format.tasks:
-            names = ", ".join(hub_cache.able(request.task))
-            others = f"; {names} can" if names else ""
-            message = f'The model {self._model.name} can\'t "{request.task}"{others}.'
-            return Failure(request.id, Reason.UNSUPPORTED_TASK, message)
-        found = self._plan.copied + self._search.candidates()
-        if not request.independent:
+    def answer(self, *, late: bool = False) -> Result | Failure:
+        """A `late` one has what was generated so far."""
+        if late:
+            self._search.end(Finish.DEADLINE)
+        found = self._search.candidates()
+        if not self._request.independent:
             found = _distinct(found)
         if found:
-            return Result(request.id, tuple(found), self._timing())
-        return failure(self.job, Reason.DEADLINE if self._late else Reason.NOTHING_GENERATED)
+            return Result(self._request.id, tuple(found), self._timing())
+        return failure(self.job, Reason.DEADLINE if late else Reason.NOTHING_GENERATED)
 
-    # --- rows ---------------------------------------------------------------------------------
+    # --- from state to state ----------------------------------------------------------------------
 
-    def _enter(self) -> Slot | None:
-        """Take a free slot, and say what it lacks of the prompt and a single candidate's text.
+    def _enter(self) -> None:
+        """Take a free slot, if there is one.
 
         If the cache has become too small meanwhile, what there is is the answer.
         """
         width = self._search.width
-        if self._plan.end > self._cache.context or 1 < width > self._cache.branches:
+        if self._brief.end > self._cache.context or 1 < width > self._cache.branches:
             self._search.end(Finish.LENGTH)
-            return None
-        ids = self._plan.prompt + (self._grown[0] if width == 1 else [])
-        slot = self._cache.acquire(ids, self._plan.source)
+            return
+        ids = self._brief.prompt + (self._grown[0] if self._alone else [])
+        slot = self._cache.acquire(ids, self._brief.source)
         if slot is None:
-            return None
-        self._slot, self._start = slot, slot.reused
-        self._pending = [ids[slot.reused :]]
+            return
+        self._state = Prefilling(slot, ids[slot.reused :], slot.reused)
         if not self.spent.prompt_tokens:
             self.spent.prompt_tokens, self.spent.cached_tokens = len(ids), slot.reused
-        return slot
 
-    def _split(self, slot: Slot, logits: Tensor) -> bool:
+    def _prefilled(self, state: Prefilling, piece: Piece, logits: Tensor) -> None:
+        """A chunk of the prompt was run."""
+        state.slot.append(piece.ids[0])
+        state.start += piece.length
+        del state.pending[: piece.length]
+        if state.pending:
+            return
+        if not self._alone:
+            self._state = Prefilled(state.slot, logits)
+            return
+        decoding = self._state = Decoding(state.slot, [], state.start)
+        self._draw(decoding, logits)
+
+    def _split(self, state: Prefilled) -> None:
         """Copy the prompt to a row for each candidate, and draw or run again what they have."""
-        rows = self._cache.branch(slot, self._search.width)
-        if rows is None:
-            return False
-        self._branches, self._split_logits = rows, None
+        branches = self._cache.branch(state.slot, self._search.width)
+        if branches is None:
+            return
+        prompt_end = len(self._brief.prompt)
+        decoding = self._state = Decoding(state.slot, [], prompt_end, branches)
         if self._grown[0]:
-            self._pending = [list(row) for row in self._grown]
+            decoding.pending = [list(row) for row in self._grown]
         else:
-            self._draw(logits.expand(len(rows), -1))
-        return True
+            self._draw(decoding, state.logits.expand(len(branches), -1))
+
+    def _decoded(self, state: Decoding, piece: Piece, logits: Tensor) -> None:
+        """Each row has run what it drew last, or some of what it had drawn before it gave way."""
+        state.start += piece.length
+        state.pending = [row[piece.length :] for row in state.pending]
+        if not state.branches:
+            state.slot.append(piece.ids[0])
+        if not state.pending[0]:
+            self._draw(state, logits)
+
+    def _verify(self, state: Decoding, piece: Piece, logits: Tensor) -> None:
+        """Draw behind the piece as long as what is drawn is what was guessed.
+
+        Keys and values of wrong guesses stay behind the slot's tokens until the next ones are
+        written over them.
+        """
+        (ids,) = piece.ids
+        right = 0
+        self._draw(state, logits[:1])
+        while right < piece.drafted and not self.finished and self._grown[0][-1] == ids[right + 1]:
+            right += 1
+            self._draw(state, logits[right : right + 1])
+        state.start += right + 1
+        state.slot.append(ids[: right + 1])
+        if self._brief.drafts is not None:
+            self._brief.drafts.learn(piece.drafted, right)
+        self.spent.drafted_tokens += piece.drafted
+        self.spent.accepted_tokens += right
 
     # --- from logits to the next tokens ---------------------------------------------------------
 
-    def _draw(self, logits: Tensor) -> None:
+    def _draw(self, state: Decoding, logits: Tensor) -> None:
+        """What is pending next: a token a row, from logits [width, V]."""
         if not self._search.tokens:
             self.spent.prefill_s = self._clock() - self._began
         draw = self._search.advance(logits)
@@ -215,32 +272,12 @@ class Generation:
         if self._search.finished:
             return
         if draw.parents is not None:
-            prompt_end = len(self._plan.prompt)
-            self._cache.reorder(self._branches, draw.parents, prompt_end, self._start)
+            prompt_end = len(self._brief.prompt)
+            self._cache.reorder(state.branches, draw.parents, prompt_end, state.start)
             self._grown = [list(self._grown[parent]) for parent in draw.parents]
         for row, token in zip(self._grown, draw.ids, strict=True):
             row.append(token)
-        self._pending = [[token] for token in draw.ids]
-
-    def _verify(self, piece: Piece, logits: Tensor) -> None:
-        """Draw behind the piece as long as what is drawn is what was guessed.
-
-        Keys and values of wrong guesses stay behind the slot's tokens until the next ones are
-        written over them.
-        """
-        (ids,) = piece.ids
-        right = 0
-        self._draw(logits[:1])
-        while right < piece.drafted and not self.finished and self._grown[0][-1] == ids[right + 1]:
-            right += 1
-            self._draw(logits[right : right + 1])
-        self._start += right + 1
-        if self._slot is not None:
-            self._slot.append(ids[: right + 1])
-        if self._plan.drafts is not None:
-            self._plan.drafts.learn(piece.drafted, right)
-        self.spent.drafted_tokens += piece.drafted
-        self.spent.accepted_tokens += right
+        state.pending = [[token] for token in draw.ids]
 
     def _show(self, number: int, text: str) -> None:
         if text and self._request.stream:

@@ -41,9 +41,9 @@ def load_engine(
     try:
         loaded = opening.load(model, chosen.place, chosen.dtype, quantize)
         engine = Engine(loaded, chosen, scheduler, emit, work)
-        engine.warm_up()
+        engine.prove()
         return engine
-    except Exception as error:
+    except BaseException as error:
         if not memory.out_of_memory(error):
             raise
     # Here the error is gone, and with it the frames that held what was loaded.
@@ -51,7 +51,7 @@ def load_engine(
     raise plan.ran_out(memory.free_bytes(chosen.place))
 
 
-def why_not_loaded(error: Exception) -> str:
+def why_not_loaded(error: BaseException) -> str:
     """One sentence for the user."""
     if isinstance(error, RuntimeFailure):
         return str(error)
@@ -59,3 +59,10 @@ def why_not_loaded(error: Exception) -> str:
         name = error.name or "PyTorch"
         return f"Local models need {name}, which isn't installed; run: {installing.part('local')}"
     return f"Loading the model failed with {type(error).__name__}; the runtime's log says where."
+
+
+def why_it_ended(error: BaseException) -> str:
+    """One sentence for the user, of a thread that can't go on."""
+    if isinstance(error, RuntimeFailure):
+        return str(error)
+    return f"The runtime failed with {type(error).__name__} and starts anew; its log says where."

@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_runtime.errors import RuntimeFailure
 from model_runtime.folders import hub_folder
 from model_runtime.options import DEFAULT_MODEL, EMBEDDED_FOLDER
 from model_runtime.prompts.rendering import PromptFormat
-from model_runtime.recall import copying
 from model_runtime.wire.protocol import Task
 
 CHARS_PER_TOKEN = 4
 USUAL_CONTEXT_CHARS = 8192
+# What the memory searches of a file around the cursor, for a model that it has a say beside.
+SEARCHED_CHARS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Announcement:
 def announce(model: str) -> Announcement:
     """Read from the model's description alone: a client is welcomed before the model is loaded.
 
-    As much text is worth sending as fits the context, or more to search for copies in.
+    As much text is worth sending as fits the context, or more for the memory to search.
     """
     try:
         if (found := hub_folder.find(model)) is not None:
@@ -40,13 +40,13 @@ def announce(model: str) -> Announcement:
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tokens = int(description["network"]["max_position_embeddings"])
         context = tokens * CHARS_PER_TOKEN
-        if description["copies_first"] or "trust" in description:
-            context = max(context, copying.MAX_BEFORE + copying.MAX_AFTER)
+        if "trust" in description:
+            context = max(context, SEARCHED_CHARS)
         return Announcement(
             context,
             float(description.get("minimum_confidence", 0.0)),
             PromptFormat(description["prompt_format"]).tasks,
             tokens,
         )
-    except (RuntimeFailure, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Announcement()  # loading will say what is wrong with it
+    except Exception:  # whatever is wrong with it, loading will say so
+        return Announcement()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from model_runtime import logs
 from model_runtime.errors import HubError, WeightsError
 from model_runtime.hub import cache, catalogue
 from model_runtime.hub.catalogue import Model
@@ -21,7 +22,15 @@ from model_runtime.prompts import chat, encoder_decoder
 from model_runtime.prompts.family import Family
 from model_runtime.prompts.rendering import fitting, of_catalogue
 from model_runtime.prompts.template import conversation
-from model_runtime.text.vocabulary import BLANK, control_tokens
+from model_runtime.text.vocabulary import (
+    BLANK,
+    ControlToken,
+    begins_with,
+    control_tokens,
+    described,
+    is_sentencepiece,
+    opening,
+)
 from model_runtime.wire.protocol import Task
 
 CONFIG = "config.json"
@@ -94,25 +103,39 @@ class HubFolder:
     @cached_property
     def family(self) -> Family:
         """How it is asked. Raises WeightsError when nothing is known of that."""
-        names = self.controls
-        if self.model is None:
-            base = encoder_decoder.fitting(names) if self.encodes else fitting(names)
-        else:
-            try:
-                base = of_catalogue(self.model.format)
-            except ValueError as error:
-                raise WeightsError(
-                    f"{self.name} can only {', '.join(sorted(self.model.abilities))}, which isn't "
-                    "served as a completion; see codegeex-lsp models list."
-                ) from error
+        untuned = self._untuned()
         template = self.chat_template if self.model is None or self.model.chat else ""
-        if not template:
-            return base
-        return chat.family(
-            conversation(template, self.special_tokens, names),
-            base.formats[Task.COMPLETE],
-            base.controls,
-        )
+        if not template or Task.COMPLETE not in untuned.formats:
+            return untuned
+        try:
+            turns = conversation(
+                template,
+                chat.SYSTEM,
+                self.special_tokens,
+                self._described,
+                opening(self._tokenizer),
+            )
+        except WeightsError as error:
+            spoiled = f"{error} {self.name} completes code and can't be asked in words."
+            logs.LOG.warning("%s", spoiled)
+            return replace(untuned, spoiled=spoiled)
+        complete = untuned.formats[Task.COMPLETE]
+        return chat.family(turns, complete, untuned.controls, whole=True)
+
+    def _untuned(self) -> Family:
+        """How it is asked where it is no part of a conversation."""
+        if self.model is None:
+            if self.encodes:
+                return encoder_decoder.fitting(self.controls)
+            network, sentencepiece = self.config["model_type"], is_sentencepiece(self._tokenizer)
+            return fitting(self.controls, network, sentencepiece)
+        try:
+            return of_catalogue(self.model.format)
+        except ValueError as error:
+            raise WeightsError(
+                f"{self.name} can only {', '.join(sorted(self.model.abilities))}, which isn't "
+                "served as a completion; see codegeex-lsp models list."
+            ) from error
 
     @cached_property
     def controls(self) -> dict[str, int]:
@@ -120,13 +143,17 @@ class HubFolder:
         return control_tokens(self._tokenizer)
 
     @cached_property
+    def _described(self) -> dict[str, ControlToken]:
+        return described(self._tokenizer)
+
+    @cached_property
     def chat_template(self) -> str:
         """In Jinja; "" for a model that isn't tuned to conversations."""
         beside = self.path / CHAT_TEMPLATE
         if beside.exists():
-            return beside.read_text(encoding="utf-8")
+            return beside.read_text(encoding="utf-8-sig", errors="replace")
         found = self._tokenizer_config.get("chat_template") or ""
-        return found if isinstance(found, str) else str(found[0]["template"])
+        return found if isinstance(found, str) else _default_of(found)
 
     @cached_property
     def special_tokens(self) -> dict[str, str]:
@@ -140,16 +167,17 @@ class HubFolder:
     @property
     def begin(self) -> tuple[int, ...]:
         """The ids that every sequence begins with."""
-        bos = self.special_tokens.get("bos_token", "")
         begins = self._tokenizer_config.get("add_bos_token")
         if begins is None:
-            after = json.dumps(self._tokenizer.get("post_processor"), ensure_ascii=False)
-            begins = bool(bos) and bos in after
-        return (self.controls[bos],) if begins and bos in self.controls else ()
+            names = begins_with(self._tokenizer)
+        else:
+            names = [self.special_tokens.get("bos_token", "")] if begins else []
+        return tuple(self.controls[name] for name in names if name in self.controls)
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """The ids that end an answer, the one that ends a document first."""
+        """The ids that end an answer, the one that ends a document first, and at last all special
+        ones: no answer holds them."""
         told = [_json(self.path / GENERATION_CONFIG, {}), self.config]
         ids = [id_ for one in told for id_ in _as_list(one.get("eos_token_id"))]
         name = self.special_tokens.get("eos_token", "")
@@ -160,6 +188,7 @@ class HubFolder:
             ids += [self.controls[name] for name in stops if name in self.controls]
         if not ids:
             raise WeightsError(f"{self.path} doesn't say which token ends a text (eos_token_id).")
+        ids += [self.controls[name] for name, told in self._described.items() if told.special]
         return tuple(dict.fromkeys(ids))
 
     @property
@@ -177,6 +206,12 @@ class HubFolder:
     @cached_property
     def _tokenizer_config(self) -> dict[str, Any]:
         return _json(self.path / TOKENIZER_CONFIG, {})
+
+
+def _default_of(templates: Any) -> str:
+    """A tokenizer may have several, each with a name; without "default" it is the first."""
+    named = {one.get("name"): one.get("template") for one in templates if isinstance(one, dict)}
+    return str(named.get("default") or next(iter(named.values()), ""))
 
 
 def only_embeds(config: Mapping[str, Any]) -> bool:

@@ -45,7 +45,6 @@ def load(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
         network=_network(folder, chosen.kept, device, dtype),
         format=folder.family,
         config=shape,
-        copies_first=False,
         ends=folder.ends,
         stops=folder.stops,
         encoder=folder.encoder,

@@ -23,10 +23,9 @@ from model_runtime.text.tokenizer import Tokenizer
 class LoadedModel:
     """Everything the engine needs of a model.
 
-    `copies_first` says that the model is weak enough for a copy from the same file to go before it;
-    `trust` how much its own choice of a token counts beside the memory's, None not to mix them.
-    `ends` are tokens and `stops` texts that end an answer, beside those of its prompts. With an
-    `encoder` it is an encoder-decoder.
+    `trust` says how much its own choice of a token counts beside the memory's, None not to mix
+    them. `ends` are tokens and `stops` texts that end an answer, beside those of its prompts. With
+    an `encoder` it is an encoder-decoder.
     """
 
     name: str
@@ -34,7 +33,6 @@ class LoadedModel:
     tokenizer: Tokenizer
     format: PromptFormat | Family
     config: Shape
-    copies_first: bool
     trust: Trust | None = None
     ends: tuple[int, ...] = ()
     stops: tuple[str, ...] = ()

@@ -51,7 +51,6 @@ class Description:
 
     name: str
     format: PromptFormat
-    copies_first: bool
     config: CodeGeeXConfig
     tokenizer: str
     files: Mapping[str, tuple[int, str]]
@@ -84,7 +83,6 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype, quantize: str) 
         tokenizer=tokenizer,
         format=description.format,
         config=description.config,
-        copies_first=description.copies_first,
         trust=description.trust,
     )
 
@@ -136,7 +134,6 @@ def read_description(folder: Path) -> Description:
         return Description(
             name=str(fields["name"]),
             format=PromptFormat(fields["prompt_format"]),
-            copies_first=bool(fields["copies_first"]),
             config=_network_config(fields["network"]),
             tokenizer=(tokenizer := str(fields.get("tokenizer", TOKENIZER_FILE))),
             files=_files(fields["files"], tokenizer),

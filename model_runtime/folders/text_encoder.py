@@ -74,7 +74,8 @@ class TextEncoder:
             loaded: Any = T5EncoderModel.from_pretrained(
                 folder,
                 config=shape,
-                dtype=dtype,
+                # Any other would be torch's default for as long as it loads, in all threads.
+                dtype=torch.float32,
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -87,17 +88,19 @@ class TextEncoder:
         encoder, told = loaded
         if missing := sorted(told["missing_keys"]):
             raise WeightsError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them.")
-        ready = encoder.to(place).requires_grad_(False).eval()
+        ready = encoder.to(place, dtype).requires_grad_(False).eval()
         return cls(ready, projection, tokenizer, identity)
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text as the model was trained to read it, cut to its context."""
         longest = LONGEST_CHARS_PER_TOKEN * self.context
-        clean = [text[:longest].encode("utf-8", "replace").decode() for text in texts]
-        if not clean:
+        if not texts:
             return []
         ids: list[list[int]] = self._tokenizer(
-            clean, truncation=True, max_length=self.context, split_special_tokens=True
+            [text[:longest] for text in texts],
+            truncation=True,
+            max_length=self.context,
+            split_special_tokens=True,
         ).input_ids
         return ids
 

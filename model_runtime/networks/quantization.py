@@ -88,7 +88,7 @@ def quantize_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     dividing in float32 changes 1.2 % of the codes by one. Where the published code divides by a
     zero scale or wraps around (all-zero and very small rows) the codes are 0 or clamped instead.
     """
-    return _quantize_rows(weight, INT8_MAX)
+    return quantize_rows(weight, INT8_MAX)
 
 
 def dequantize_int8(codes: Tensor, scale: Tensor) -> Tensor:
@@ -96,20 +96,12 @@ def dequantize_int8(codes: Tensor, scale: Tensor) -> Tensor:
     return codes.to(torch.float16) * scale.unsqueeze(1)
 
 
-def quantize_int4_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The paper's INT4, one scale a row: int8 codes [out, in] of -7..7 and scales [out].
-
-    A yardstick: an outlier costs its whole row precision, so nothing is served in it.
-    """
-    return _quantize_rows(weight, INT4_MAX)
-
-
 def quantize_int4(weight: Tensor) -> Int4Matrix:
     """[out, in] float16, the same rule with a scale for every 64 neighbouring inputs."""
     _require_half_matrix(weight)
     rows, columns = weight.shape
     padded = F.pad(weight, (0, -columns % GROUP))
-    codes, scale = _quantize_rows(padded.reshape(-1, GROUP), INT4_MAX)
+    codes, scale = quantize_rows(padded.reshape(-1, GROUP), INT4_MAX)
     return Int4Matrix(pack_int4(codes.view(rows, -1)), scale.view(rows, -1), columns)
 
 
@@ -134,7 +126,9 @@ def unpack_int4(packed: Tensor) -> Tensor:
     return (nibbles ^ 8).view(torch.int8) - 8
 
 
-def _quantize_rows(weight: Tensor, largest: int) -> tuple[Tensor, Tensor]:
+def quantize_rows(weight: Tensor, largest: int) -> tuple[Tensor, Tensor]:
+    """[out, in] float16 to int8 codes of -largest..largest and a float16 scale a row, by the
+    paper's rule. Its INT4 is this one; an outlier costs its whole row precision."""
     _require_half_matrix(weight)
     scale = weight.abs().amax(dim=1) / largest
     divisor = torch.where(scale > 0, scale, torch.ones_like(scale))

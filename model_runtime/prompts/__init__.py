@@ -4,7 +4,8 @@
     family.py     what a family says of itself
     codegeex.py   CodeGeeX-13B and CodeGeeX2; nano.py, plain.py, chat.py, encoder_decoder.py others
     fim.py        filling in at a cursor, a table of families
-    template.py   conversations by the chat template that a tokenizer brings
+    template.py   conversations by the chat template that a tokenizer brings; jinja_worker.py, the
+                  process that renders it
     pieces.py     what prompts are made of; fitting them to the budget
     quoting.py    pieces of other files
     tags.py       the languages' tag lines and comments

@@ -19,7 +19,7 @@ from model_runtime.wire.protocol import Generate, Task
 SYSTEM = "You are a programming assistant. You answer with code that is complete and correct."
 ONLY_CODE = "Output only the code."
 
-Turns = Callable[[str, tuple[Piece, ...]], tuple[Piece, ...]]
+Turns = Callable[[tuple[Piece, ...]], tuple[Piece, ...]]
 
 
 # --- what is asked, in words --------------------------------------------------------------------
@@ -77,23 +77,28 @@ TASKS = {
 }
 
 
-def _turn(turns: Turns, words: Callable[[Generate], tuple[Piece, ...]], it: Generate) -> Prompt:
-    return Prompt(turns(SYSTEM, words(it)))
+def family(
+    turns: Turns, complete: Format, controls: tuple[str, ...], *, whole: bool = False
+) -> Family:
+    """`turns` puts the marks around the user's words, behind SYSTEM.
 
+    A tokenizer's own template writes `whole` conversations: as it begins, so they begin.
+    """
 
-def family(turns: Turns, complete: Format, controls: tuple[str, ...]) -> Family:
-    """`turns` puts the marks around a system message and the user's."""
-    tasks = {task: partial(_turn, turns, words) for task, words in TASKS.items()}
+    def asked(words: Callable[[Generate], tuple[Piece, ...]], request: Generate) -> Prompt:
+        return Prompt(turns(words(request)), whole=whole)
+
+    tasks = {task: partial(asked, words) for task, words in TASKS.items()}
     return Family({Task.COMPLETE: complete, **tasks}, controls)
 
 
 # --- CodeGeeX4 ----------------------------------------------------------------------------------
 
 
-def _codegeex4_turns(system: str, asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
+def _codegeex4_turns(asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
     return (
         Control("<|system|>"),
-        Text(f"\n{system}"),
+        Text(f"\n{SYSTEM}"),
         Control("<|user|>"),
         Text("\n"),
         *asked,
@@ -120,11 +125,11 @@ CODEGEEX4 = family(
 # --- ChatML -------------------------------------------------------------------------------------
 
 
-def _chatml_turns(system: str, asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
+def _chatml_turns(asked: tuple[Piece, ...]) -> tuple[Piece, ...]:
     begin, end = Control("<|im_start|>"), Control("<|im_end|>")
     return (
         begin,
-        Text(f"system\n{system}"),
+        Text(f"system\n{SYSTEM}"),
         end,
         Text("\n"),
         begin,

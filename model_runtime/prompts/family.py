@@ -18,11 +18,13 @@ class Prompt:
     """`lead` is what the answer begins with although the prompt says it, not the model.
 
     `stop` are texts with which the model goes on to something else, beside the request's own.
+    `whole` says that the pieces have what every sequence begins with, or that it has nothing.
     """
 
     pieces: tuple[Piece, ...]
     lead: str = ""
     stop: tuple[str, ...] = ()
+    whole: bool = False
 
 
 Format = Callable[[Generate], Prompt]
@@ -31,11 +33,13 @@ Format = Callable[[Generate], Prompt]
 @dataclass(frozen=True, slots=True)
 class Family:
     """`controls` are the control tokens that a tokenizer must have for the formats; `silent` those
-    that may stand in an answer and are no text."""
+    that may stand in an answer and are no text. `spoiled` is a sentence that says why a model that
+    was tuned to conversations can't be asked in words."""
 
     formats: Mapping[Task, Format]
     controls: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
+    spoiled: str = ""
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -3,17 +3,20 @@
 Pure functions over a table. The text before the cursor is a Tail and the text after it a Head, so
 that both can be cut to the budget. Other files stand before both, where the KV cache keeps them. A
 token that begins every sequence ("<s>", "[gMASK]<sop>") is the tokenizer's own business.
+
+What stands behind the prefix is run again for each character that is typed. So the suffix comes
+first where a family was trained on that order too, and else it is short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from model_runtime.prompts.family import Family, Format, Prompt
-from model_runtime.prompts.pieces import Control, Head, Piece, Tail, Text
+from model_runtime.prompts.pieces import Control, Head, Piece, Tail, Text, joined
 from model_runtime.prompts.plain import template
 from model_runtime.prompts.quoting import quoted
 from model_runtime.wire.protocol import Generate, Snippet, Task
@@ -70,7 +73,24 @@ def _suffix_first(suffix: str, prefix: str, middle: str) -> tuple[Control | Slot
     return Control(suffix), Slot.SUFFIX, Control(prefix), Slot.PREFIX, Control(middle)
 
 
-CODEGEEX4 = "codegeex4"
+# Suffix first as models see it that were trained on both orders (Bavarian et al. 2022, appendix D,
+# the second variant): the prompt begins as one with the prefix first whose prefix is empty, and the
+# prefix stands where the middle begins. BigCode's and IBM's training code writes it for half of the
+# examples and tokenizes prefix and middle apart, so that a cursor within a word is nothing new.
+_STARCODER = (
+    Control("<fim_prefix>"),
+    Control("<fim_suffix>"),
+    Slot.SUFFIX,
+    Control("<fim_middle>"),
+    Slot.PREFIX,
+)
+# The tokens of a suffix that is run again for each character: some lines, which say what the gap
+# must lead to.
+MOST_BEHIND = 256
+
+FIM, GRANITE, CODEGEEX4 = "fim", "granite-code", "codegeex4"
+CODESTRAL, TEKKEN = "codestral", "tekken"
+_CODESTRAL = (Control("[SUFFIX]"), Slot.SUFFIX, Control("[PREFIX]"), Slot.PREFIX)
 
 TEMPLATES = {
     "qwen-coder": Template(  # Qwen2.5-Coder technical report, section 3.2
@@ -78,31 +98,38 @@ TEMPLATES = {
         file=Control("<|file_sep|>"),
         repository=Control("<|repo_name|>"),
     ),
-    "starcoder2": Template(  # StarCoder2 paper, section 5.1
-        _prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+    "starcoder2": Template(  # StarCoder2 paper, section 5.1; bigcode-project/Megatron-LM, permute()
+        _STARCODER,
         file=Control("<file_sep>"),
         repository=Control("<repo_name>"),
         after="",
         path_in_prefix=True,
     ),
-    "granite-code": Template(_prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
-    "deepseek-coder": Template(
+    # Granite Code paper, section 4.2: both orders; ibm-granite/dolomite-engine, permute().
+    GRANITE: Template(_STARCODER),
+    # Whoever has StarCoder's names and isn't known: the order in which they are always shown.
+    FIM: Template(_prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
+    "deepseek-coder": Template(  # DeepSeek-Coder paper, section 3.1.2: prefix first alone
         # The bars are full-width and the low line is U+2581.
         _prefix_first("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>")
     ),
+    # Trained on both orders, but its report shows no prompt with the suffix first.
     "codegemma": Template(_prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")),
     "codellama": Template(
-        # SentencePiece's names hold the blank before them as U+2581.
+        # facebookresearch/codellama, infilling_prompt_tokens(suffix_first=True). On single lines it
+        # is right more often in this order (Code Llama paper, table 6: 72.7 against 67.6 %), within
+        # a word less often (table 14). SentencePiece's names hold the blank before them as U+2581.
         (
             Control("▁<PRE>", "<PRE>"),
-            Slot.PREFIX,
             Control("▁<SUF>", " <SUF>"),
             Slot.SUFFIX,
             Control("▁<MID>", " <MID>"),
+            Slot.PREFIX,
         ),
         blank=" ",
     ),
-    "codestral": Template((Control("[SUFFIX]"), Slot.SUFFIX, Control("[PREFIX]"), Slot.PREFIX)),
+    CODESTRAL: Template(_CODESTRAL, blank=" "),  # mistral_common, encode_fim
+    TEKKEN: Template(_CODESTRAL),  # the same by Mistral's tokenizer that isn't SentencePiece
     "seed-coder": Template(_suffix_first("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>")),
     "mellum": Template(
         _suffix_first("<fim_suffix>", "<fim_prefix>", "<fim_middle>"), file=Control("<filename>")
@@ -112,22 +139,35 @@ TEMPLATES = {
 FORMATS = frozenset({CODEGEEX4, *TEMPLATES})
 
 
-# From the tokens that one family alone has to those that several have.
-MARKS = {
-    "qwen-coder": ("<|fim_prefix|>", "<|file_sep|>", "<|repo_name|>"),
-    "starcoder2": ("<fim_prefix>", "<file_sep>", "<repo_name>"),
-    "deepseek-coder": ("<｜fim▁begin｜>",),
-    "codellama": ("▁<PRE>",),
-    "codestral": ("[SUFFIX]", "[PREFIX]"),
-    "seed-coder": ("<[fim-suffix]>",),
-    "codegemma": ("<|fim_prefix|>",),
-    "granite-code": ("<fim_prefix>",),
-}
+# Whose tokenizer has these is of the family; the first that fits counts. StarCoder's vocabulary is
+# Granite's too. Mellum's has all of its names, and roles (<system>, <user> ...). So roles say
+# Mellum, and <gh_stars> without them StarCoder or Granite Code, which were trained alike, if their
+# network is one of theirs: others took the names over. <filename> alone says Mellum, since no other
+# known prompt for filling in has it.
+MARKS = (
+    ("qwen-coder", ("<|fim_prefix|>", "<|file_sep|>", "<|repo_name|>")),
+    ("starcoder2", ("<fim_prefix>", "<file_sep>", "<repo_name>")),
+    ("deepseek-coder", ("<｜fim▁begin｜>",)),
+    ("codellama", ("▁<PRE>",)),
+    (CODESTRAL, ("[SUFFIX]", "[PREFIX]")),
+    ("seed-coder", ("<[fim-suffix]>",)),
+    ("codegemma", ("<|fim_prefix|>",)),
+    ("mellum", ("<fim_prefix>", "<filename>", "</system>")),
+    (GRANITE, ("<fim_prefix>", "<gh_stars>")),
+    ("mellum", ("<fim_prefix>", "<filename>")),
+    (FIM, ("<fim_prefix>",)),
+)
 
 
-def fitting(controls: Container[str]) -> str:
+GRANITES_NETWORKS = ("gpt_bigcode", "llama")
+
+
+def fitting(names: Container[str], network: str, sentencepiece: bool) -> str:
     """The format of a tokenizer with these control tokens, "" when it has none."""
-    return next((name for name, marks in MARKS.items() if all(m in controls for m in marks)), "")
+    found = next((format for format, marks in MARKS if all(m in names for m in marks)), "")
+    if found == GRANITE and network not in GRANITES_NETWORKS:
+        return FIM
+    return TEKKEN if found == CODESTRAL and not sentencepiece else found
 
 
 def family(format: str) -> Family:
@@ -166,9 +206,9 @@ def pieces(format: str, place: Place) -> tuple[Piece, ...]:
     `format` is one of FORMATS.
     """
     if format == CODEGEEX4:
-        return tuple(_joined(_codegeex4(place)))
+        return tuple(joined(_codegeex4(place)))
     template = TEMPLATES[format]
-    return tuple(_joined([*_surroundings(template, place), *_around_the_cursor(template, place)]))
+    return tuple(joined([*_surroundings(template, place), *_around_the_cursor(template, place)]))
 
 
 def _surroundings(template: Template, place: Place) -> list[Piece]:
@@ -186,12 +226,14 @@ def _surroundings(template: Template, place: Place) -> list[Piece]:
 
 def _around_the_cursor(template: Template, place: Place) -> list[Piece]:
     if template.file is None:
-        head = template.blank + quoted(place.files, place.language)
+        head = quoted(place.files, place.language)
     else:
         head = f"{place.path}\n" if template.path_in_prefix and place.files else ""
+    blank = template.blank if head or place.prefix else ""
+    behind = template.order.index(Slot.PREFIX) < template.order.index(Slot.SUFFIX)
     texts: dict[Slot, Piece] = {
-        Slot.PREFIX: Tail(place.prefix, head),
-        Slot.SUFFIX: Head(place.suffix),
+        Slot.PREFIX: Tail(place.prefix, blank + head),
+        Slot.SUFFIX: Head(place.suffix, MOST_BEHIND if behind else 0),
     }
     return [texts[part] if isinstance(part, Slot) else part for part in template.order]
 
@@ -214,15 +256,3 @@ def _codegeex4(place: Place) -> list[Piece]:
         Control("<|assistant|>"),
         Text("\n"),
     ]
-
-
-def _joined(prompt: Iterable[Piece]) -> list[Piece]:
-    """Neighbouring texts as one: a tokenizer may merge across them."""
-    joined: list[Piece] = []
-    for piece in prompt:
-        last = joined[-1] if joined else None
-        if isinstance(piece, Text) and isinstance(last, Text):
-            joined[-1] = Text(last.text + piece.text)
-        else:
-            joined.append(piece)
-    return joined

@@ -1,14 +1,14 @@
 """What a prompt is made of, and how it is cut to its budget of tokens.
 
 Knows a tokenizer and no model. The left context is cut so that the KV cache keeps hitting: while
-someone types at the end of a long file, the first kept character moves in steps of a quarter of the
-budget and otherwise stays.
+someone types at the end of a long file, the first kept character moves in steps of at most a
+quarter of the budget and otherwise stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from model_runtime.errors import BadPromptError
@@ -44,17 +44,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of `text`, at most a quarter of the budget."""
+    """The beginning of `text`: a quarter of the budget and, unless 0, `most` tokens at most."""
 
     text: str
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """`lead` and as much of the end of `text` as fits beside the other pieces."""
+    """`lead`, as much of the end of `text` as fits beside the other pieces, and `rest`."""
 
     text: str
     lead: str = ""
+    rest: str = ""
 
 
 Piece = Control | Text | Head | Tail
@@ -65,12 +67,13 @@ def fit(pieces: Sequence[Piece], tokenizer: Tokenizer, budget: int) -> list[int]
 
     Raises BadPromptError when what may not be cut doesn't fit, or leaves a Tail no token.
     """
+    pieces = joined(pieces)
     fixed = [_fixed(piece, tokenizer, budget) for piece in pieces]
     room = budget - sum(map(len, fixed))
     if room < 0 and not any(isinstance(piece, Tail) for piece in pieces):
         raise BadPromptError(
-            f"The text is too long for this model: with what belongs to it it takes "
-            f"{budget - room} tokens and {budget} fit; select less."
+            "The text is too long for this model: with what belongs to it it takes more than the "
+            f"{budget} tokens that fit; select less."
         )
     ids: list[int] = []
     for piece, known in zip(pieces, fixed, strict=True):
@@ -78,16 +81,36 @@ def fit(pieces: Sequence[Piece], tokenizer: Tokenizer, budget: int) -> list[int]
     return ids
 
 
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """Neighbouring texts as one: a tokenizer may merge across them."""
+    found: list[Piece] = []
+    for piece in pieces:
+        last = found[-1] if found else None
+        match last, piece:
+            case Text(before), Text(text):
+                found[-1] = Text(before + text)
+            case Text(before), Tail(_, lead):
+                found[-1] = replace(piece, lead=before + lead)
+            case Tail(_, _, rest), Text(text):
+                found[-1] = replace(last, rest=rest + text)
+            case _:
+                found.append(piece)
+    return found
+
+
 def shown(pieces: Sequence[Piece]) -> str:
     """The whole prompt as one string, as its publisher writes it: never for a tokenizer."""
-    return "".join(
-        piece.written or piece.name
-        if isinstance(piece, Control)
-        else piece.lead + piece.text
-        if isinstance(piece, Tail)
-        else piece.text
-        for piece in pieces
-    )
+    return "".join(map(_shown, pieces))
+
+
+def _shown(piece: Piece) -> str:
+    match piece:
+        case Control(name, written):
+            return written or name
+        case Tail(text, lead, rest):
+            return lead + text + rest
+        case _:
+            return piece.text
 
 
 def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
@@ -96,27 +119,44 @@ def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
         case Control():
             return [tokenizer.control(piece.name)]
         case Text(text):
-            limit = max(0, budget) * MAX_CHARS_PER_TOKEN
-            return tokenizer.encode(clean(text[: limit + 1]))
-        case Head(text):
+            return _whole(tokenizer, text, budget)
+        case Head(text, most):
             share = max(0, budget // HEAD_SHARE)
+            share = min(share, most) if most else share
             return tokenizer.encode(clean(text[: share * MAX_CHARS_PER_TOKEN]))[:share]
         case Tail():
             return []
 
 
+def _whole(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
+    """All of `text`; more ids than `budget` when it doesn't fit.
+
+    That is seen on a part of it: more of it is read only where a token stands for more characters
+    than those of code do, as in rows of blanks.
+    """
+    length = max(1, budget) * MAX_CHARS_PER_TOKEN
+    while True:
+        ids = tokenizer.encode(clean(text[:length]))
+        # The last token may be another one with more text behind it.
+        if length >= len(text) or len(ids) > budget + 1:
+            return ids
+        length *= 2
+
+
 def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
-    lead = clean(piece.lead)
-    room_for_text = room - len(tokenizer.encode(lead))
+    lead, rest = clean(piece.lead), clean(piece.rest)
+    room_for_text = room - len(_whole(tokenizer, lead, room)) - len(_whole(tokenizer, rest, room))
     if room_for_text < 1:
-        raise BadPromptError("The prompt's token budget is too small for any code; raise it.")
+        raise BadPromptError(
+            "What is asked leaves no room for any code in this model's prompt; ask in fewer words."
+        )
     text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
     all_ids = tokenizer.encode(text)
-    stride = max(1, room_for_text // STRIDE_SHARE)
+    stride = _stride(room_for_text)
     dropped = _steps(len(all_ids) - room_for_text, stride)
     while True:
         kept = text[_cut(tokenizer, text, all_ids, dropped, stride) :]
-        ids = tokenizer.encode(lead + kept)
+        ids = tokenizer.encode(lead + kept + rest)
         if len(ids) <= room:
             return ids
         # A text cut elsewhere than between its tokens may take a few more than they were.
@@ -138,7 +178,12 @@ def _cut(tokenizer: Tokenizer, text: str, ids: list[int], dropped: int, stride: 
 
 def _last_characters(text: str, limit: int) -> str:
     """At most `limit` characters of the end; the cut moves in strides as the text grows."""
-    return text[_steps(len(text) - limit, max(1, limit // STRIDE_SHARE)) :]
+    return text[_steps(len(text) - limit, _stride(limit)) :]
+
+
+def _stride(room: int) -> int:
+    """A power of two, so that the room may change a little and the cut stays where it was."""
+    return 1 << max(1, room // STRIDE_SHARE).bit_length() - 1
 
 
 def _steps(excess: int, stride: int) -> int:

@@ -60,6 +60,11 @@ class PromptFormat(StrEnum):
         """What a model of the family can be asked for."""
         return _FAMILIES[self].tasks
 
+    @property
+    def spoiled(self) -> str:
+        """Nothing: none of these needs a template."""
+        return _FAMILIES[self].spoiled
+
     def prompt(self, request: Generate) -> Prompt:
         """The request's prompt, uncut. Raises BadPromptError for a task the family can't."""
         return _FAMILIES[self].prompt(request)
@@ -78,11 +83,12 @@ _FAMILIES: dict[PromptFormat, Family] = {
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt as ids; `lead` and `stop` are those of Prompt."""
+    """A prompt as ids; `lead`, `stop` and `whole` are those of Prompt."""
 
     ids: list[int]
     lead: str
     stop: tuple[str, ...]
+    whole: bool
 
 
 def of_catalogue(format: str) -> Family:
@@ -96,9 +102,9 @@ def of_catalogue(format: str) -> Family:
     return others[format] if format in others else _FAMILIES[PromptFormat(format)]
 
 
-def fitting(controls: Container[str]) -> Family:
-    """The family of a model that nobody knows, by the control tokens that its tokenizer has."""
-    format = fim.fitting(controls)
+def fitting(controls: Container[str], network: str, sentencepiece: bool) -> Family:
+    """The family of a model that nobody knows, by its network's name and its tokenizer."""
+    format = fim.fitting(controls, network, sentencepiece)
     return fim.family(format) if format else CODEGEN
 
 
@@ -112,6 +118,6 @@ def render(
     """
     others = quoting.fitting(request.snippets, request.language, tokenizer, budget)
     prompt = format.prompt(replace(request, snippets=others))
-    begin = tokenizer.begin
+    begin = () if prompt.whole else tokenizer.begin
     ids = [*begin, *fit(prompt.pieces, tokenizer, budget - len(begin))]
-    return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop)
+    return Rendered(ids or [tokenizer.end_of_text], prompt.lead, prompt.stop, prompt.whole)

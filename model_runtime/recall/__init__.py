@@ -3,4 +3,4 @@
 Knows each window's texts, bounded and in memory alone; no network, no distribution.
 """
 
-__all__ = ["copying", "mailbox", "memory", "recall"]
+__all__ = ["mailbox", "memory", "recall"]

@@ -7,6 +7,7 @@ is bounded, and goes when its client goes. It knows no network and no socket; da
 
 from __future__ import annotations
 
+from model_runtime import logs
 from model_runtime.recall.mailbox import Letter, Mailbox
 from model_runtime.recall.ngrams import Index
 from model_runtime.recall.recall import LineTokens, Recall, Vocabulary
@@ -19,7 +20,10 @@ MAX_DOCUMENTS = 256
 
 
 class Memory:
-    """`run` is the thread's; `recall` may be called from another one, any time."""
+    """`run` is the thread's; `recall` may be called from another one, any time.
+
+    `failed` is how many texts could not be remembered: a tokenizer may panic at one.
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class Memory:
         max_tokens: int = MAX_TOKENS,
         max_documents: int = MAX_DOCUMENTS,
     ) -> None:
+        self.failed = 0
         self._lines = LineTokens(tokenizer)
         self._vocabulary = Vocabulary(tokenizer)
         self._max_tokens = max_tokens
@@ -46,7 +51,12 @@ class Memory:
             self._indexes.pop(letter.client, None)
             return
         index = self._indexes.get(letter.client, Index.empty())
-        ids = [] if letter.text is None else self._tokens(letter.text)
+        try:
+            ids = [] if letter.text is None else self._tokens(letter.text)
+        except BaseException as error:  # a panic in Rust is no Exception
+            logs.failure("a text can't be remembered", error)
+            self.failed += 1
+            ids = []
         self._indexes[letter.client] = (
             self._within_bounds(index.having(letter.document, ids))
             if ids

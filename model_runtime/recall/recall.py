@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model_runtime.recall.ngrams import BREAK, MAX_MATCH, Index, Places
-from model_runtime.text.surrogates import clean
 from model_runtime.text.tokenizer import Tokenizer
 
 # A place counts so many times more for each further token that matches, up to LONGEST of them.
@@ -64,11 +63,11 @@ class LineTokens:
         self._line = lru_cache(maxsize=LINES_KEPT)(lambda line: tuple(tokenizer.encode(line)))
 
     def encode(self, text: str) -> list[int]:
-        lines = _LINES.findall(clean(text))
+        lines = _LINES.findall(text)
         return [token for line in lines if len(line) <= LONGEST_LINE for token in self._line(line)]
 
     def encode_growing(self, text: str) -> list[int]:
-        """Of clean text whose last line grows: the others are remembered."""
+        """Of text whose last line grows: the others are remembered."""
         *above, last = _LINES.findall(text) or [""]
         return [*(id_ for line in above for id_ in self._line(line)), *self.tokenizer.encode(last)]
 
@@ -149,7 +148,7 @@ class Recall:
     ) -> None:
         begin = prefix.rfind("\n")
         begin = len(prefix[: max(0, begin)].rstrip("\n"))
-        self._line = clean(prefix[begin:][-LONGEST_LINE:])
+        self._line = prefix[begin:][-LONGEST_LINE:]
         above = lines.encode(prefix[:begin])
         self._above = above[-MAX_MATCH:]
         self._lines = lines

@@ -51,7 +51,7 @@ class Host(Protocol):
     scheduler: Scheduler
     mailbox: Mailbox
 
-    def enter(self, connection: Connection) -> None: ...
+    async def enter(self, connection: Connection) -> None: ...
     def leave(self, connection: Connection) -> None: ...
     def ask(self, connection: Connection, request: Generate | Embed) -> None: ...
     def report(self) -> dict[str, object]: ...
@@ -126,7 +126,7 @@ class Connection:
             raise RefusedError("The first message must be a hello.")
         self._check(hello)
         self.name = hello.client
-        self._host.enter(self)
+        await self._host.enter(self)
 
     def _check(self, hello: Hello) -> None:
         given = hello.token.encode("utf-8", "surrogatepass")

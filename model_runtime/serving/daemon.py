@@ -1,8 +1,9 @@
 """The process that owns one model: lock, socket, clients, idle exit. Start reading here.
 
 It knows when to live and whom to serve, and leaves messages to connection.py, order to scheduler.py
-and the model to the engine's thread, which loads it after the socket is open. __main__.py calls
-serve().
+and the model to the engine's thread, which loads it after the socket is open. When one of its
+threads ends by a failure it says so to every client and leaves, so that the next start is fresh.
+__main__.py calls serve().
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import filelock
@@ -23,9 +25,9 @@ import filelock
 from model_runtime import __version__, logs
 from model_runtime.device.system_memory import resident_bytes
 from model_runtime.engine.counters import Answers, Work
-from model_runtime.engine.loading import load_engine, why_not_loaded
+from model_runtime.engine.loading import load_engine, why_it_ended, why_not_loaded
 from model_runtime.engine.scheduler import Job, Scheduler
-from model_runtime.folders.announcing import announce
+from model_runtime.folders.announcing import Announcement, announce
 from model_runtime.hub.cache import able
 from model_runtime.logs import LOG
 from model_runtime.recall.mailbox import Letter, Mailbox
@@ -70,26 +72,29 @@ def serve(options: Options) -> int:
     When another process serves the same model it ends at once, with 0.
     """
     meeting = endpoint.meeting(__version__, options.model, options.device, options.quantize)
-    logs.set_up(None if options.log_to_stderr else meeting.log)
+    log = None if options.log_to_stderr else meeting.log
+    logs.set_up(log)
     lock = filelock.FileLock(meeting.lock, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
         LOG.info("another runtime serves this model already")
         return 0
+    logs.catch_the_rest(log)
     daemon = Daemon(options, meeting)
     try:
         asyncio.run(daemon.run())
     finally:
         lock.release()
-    daemon.end_engine()
-    return 0
+    daemon.end_threads()
+    return daemon.code
 
 
 class Daemon:
-    """Everything here but the engine's thread lives in the event loop."""
+    """Everything here but its threads lives in the event loop. `code` is what it exits with."""
 
     def __init__(self, options: Options, meeting: Meeting) -> None:
+        self.code = 0
         self.token = secrets.token_hex(32)
         self.scheduler = Scheduler(self._emit)
         self.mailbox = Mailbox()
@@ -101,23 +106,27 @@ class Daemon:
         self._clients: dict[int, Connection] = {}
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._next_client = 1
+        self._told = Announcement()
+        self._described = asyncio.Event()
         self._remembered: Callable[[], dict[str, int]] = dict
+        self._failed: Callable[[], dict[str, int]] = dict
         self._answers = Answers()
         self._work = Work()
         self._loop: asyncio.AbstractEventLoop
         self._ended = asyncio.Event()
         self._idle: asyncio.TimerHandle | None = None
-        self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
+        self._threads: list[threading.Thread] = []
 
     async def run(self) -> None:
         """Listen until stop(); afterwards no file but the lock and the log is left."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_log_failure)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         server, address = await self._listen()
         endpoint.write_endpoint(self._meeting.endpoint, Endpoint(address, self.token, os.getpid()))
         LOG.info("serving %s on %s", self._options.model, address)
-        self._thread.start()
+        self._begin("engine", self._run_engine)
         self._wait_for_clients()
         try:
             await self._ended.wait()
@@ -129,13 +138,15 @@ class Daemon:
             self.mailbox.close()
             await self._hang_up()
 
-    def end_engine(self) -> None:
-        """Wait for the engine's last step. Importing torch or reading weights can't be interrupted:
+    def end_threads(self) -> None:
+        """Wait for each one's last step. Importing torch or reading weights can't be interrupted:
         then the process ends under the thread."""
-        self._thread.join(LAST_STEP_S)
-        if self._thread.is_alive():
+        end = time.monotonic() + LAST_STEP_S
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
             logging.shutdown()
-            os._exit(0)
+            os._exit(self.code)
 
     def stop(self, why: str) -> None:
         LOG.info("ending: %s", why)
@@ -170,28 +181,31 @@ class Daemon:
         if self._connections:
             await asyncio.wait(self._connections.values(), timeout=LAST_WORDS_S)
 
-    def enter(self, connection: Connection) -> None:
-        """A client said a good hello."""
+    async def enter(self, connection: Connection) -> None:
+        """A client said a good hello. What it is told of the model is read from files, elsewhere
+        than in the loop."""
+        await self._described.wait()
+        welcome = await asyncio.to_thread(self._welcome)
         self._clients[connection.number] = connection
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        model = self._options.model
-        told = announce(model)
-        connection.send(
-            Welcome(
-                PROTOCOL_VERSION,
-                __version__,
-                os.getpid(),
-                model,
-                told.context_chars,
-                told.minimum_confidence,
-                told.tasks,
-                told.context_tokens,
-                {task.value: able(task) for task in Task if task not in told.tasks},
-            )
-        )
+        connection.send(welcome)
         connection.send(self._state)
+
+    def _welcome(self) -> Welcome:
+        told = self._told
+        return Welcome(
+            PROTOCOL_VERSION,
+            __version__,
+            os.getpid(),
+            self._options.model,
+            told.context_chars,
+            told.minimum_confidence,
+            told.tasks,
+            told.context_tokens,
+            {task.value: able(task) for task in Task if task not in told.tasks},
+        )
 
     def leave(self, connection: Connection) -> None:
         """A connection ended, greeted or not."""
@@ -238,10 +252,25 @@ class Daemon:
         except RuntimeError:  # the loop has ended, and with it everybody who could be told
             LOG.debug("an answer came after the end")
 
-    # --- the engine's thread --------------------------------------------------------------------
+    # --- its threads ------------------------------------------------------------------------------
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        """Do it in a thread whose failure ends the process."""
+
+        def until_it_fails() -> None:
+            try:
+                work()
+            except BaseException as error:  # a panic in Rust is no Exception
+                logs.failure(f"the thread {name} ended", error)
+                self._in_loop(partial(self._give_up, why_it_ended(error)))
+
+        thread = threading.Thread(target=until_it_fails, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _run_engine(self) -> None:
         """Load the model, then serve; a failure is a state that every client can read."""
+        self._in_loop(partial(self._describe, announce(self._options.model)))
         try:
             engine = load_engine(
                 self._options.model,
@@ -251,17 +280,27 @@ class Daemon:
                 self._emit,
                 self._work,
             )
-        except Exception as error:
+        except BaseException as error:
             logs.failure("the model can't be loaded", error)
             self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
         self._device = engine.device.reason
-        threading.Thread(
-            target=engine.memory.run, args=(self.mailbox,), name="memory", daemon=True
-        ).start()
-        self._remembered = engine.memory.sizes
+        self._begin("memory", partial(engine.memory.run, self.mailbox))
+        self._begin("embedder", engine.embedder.run)
+        self._remembered, self._failed = engine.memory.sizes, engine.failed
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
+
+    def _describe(self, told: Announcement) -> None:
+        self._told = told
+        self._described.set()
+
+    def _give_up(self, why: str) -> None:
+        """Whoever waits is told, and the next start is fresh."""
+        self.code = 1
+        self._announce(ModelState(Loading.FAILED, why))
+        self.scheduler.close(Reason.ENGINE_ERROR)
+        self.stop("it can't go on")
 
     def _become(self, state: ModelState) -> None:
         LOG.info("model %s", state.state)
@@ -287,6 +326,7 @@ class Daemon:
             "queue": self.scheduler.waiting,
             "memory_bytes": resident_bytes(),
             "remembered": self._remembered(),
+            "failed": self._failed(),
             "editors": [
                 {"client": client.name, **asdict(client.activity)}
                 for client in self._clients.values()
@@ -295,3 +335,7 @@ class Daemon:
             **self._answers.report(),
             **self._work.report(),
         }
+
+
+def _log_failure(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    logs.failure("a task failed", context.get("exception"))

@@ -23,7 +23,7 @@ def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("clients", f"{report['clients']}, {report['queue']} requests waiting"),
         ("requests", outcomes or "none yet"),
         ("latency", f"p50 {_figure(latency['p50'])} ms, p95 {_figure(latency['p95'])} ms"),
-        ("speed", f"{_figure(report['tokens_per_s'])} tokens/s, {report['copies']} copies"),
+        ("speed", f"{_figure(report['tokens_per_s'])} tokens/s"),
         ("cache", f"{_percent(report['cache_hit_share'])} of prompt tokens re-used"),
         ("memory", f"{_figure((report['memory_bytes'] or 0) / 2**20 or None)} MiB"),
         (
@@ -35,8 +35,15 @@ def _described(report: dict[str, Any]) -> list[tuple[str, str]]:
             f"{cancel['count']}, free after at most {cancel['steps_after']} steps "
             f"and {cancel['slowest_ms']:.1f} ms",
         ),
+        *(("failed", told) for told in [_failed(report["failed"])] if told),
         *(("editor", _window(window)) for window in report["editors"]),
     ]
+
+
+def _failed(counts: dict[str, int]) -> str:
+    """ "" when nothing did."""
+    words = {"turns": "turns", "letters": "texts to remember"}
+    return ", ".join(f"{count} {words[what]}" for what, count in counts.items() if count)
 
 
 def _window(window: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
-from model_runtime.text.vocabulary import BLANK, control_tokens
+from model_runtime.text.vocabulary import BLANK, control_tokens, steps
 
 CODEGEEX_13B = Path(__file__).parent / "codegeex-13b"
 
@@ -33,7 +33,7 @@ class Tokenizer:
 
     `vocab_size` is the number of usable ids, `end_of_text` the id that ends a document, `controls`
     the ids of all control tokens by name, `begin` those that every sequence begins with, `silent`
-    those that stand for no text; the others stand for their names.
+    those that stand for no text; the others stand for their names, and are `marks`.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Tokenizer:
         self._bytes = _bytes_of_ids(bpe, self.controls)
         for id_ in self.silent:
             self._bytes[id_] = b""
+        named = ((name.encode(), id_) for name, id_ in self.controls.items())
+        self.marks = frozenset(id_ for name, id_ in named if self._bytes[id_] == name)
         self.vocab_size = len(self._bytes)
         self.end_of_text = self.control(END_OF_TEXT) if end_of_text is None else end_of_text
 
@@ -156,10 +158,6 @@ class TextStream:
         twin._utf8.setstate(self._utf8.getstate())
         return twin
 
-    def flush(self) -> str:
-        """The end: U+FFFD when a character was left incomplete."""
-        return self._utf8.decode(b"", final=True)
-
 
 def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> dict[str, Any]:
     """The same tokenizer, which never makes a control token or a blank of its own."""
@@ -170,13 +168,10 @@ def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> 
         for pair in model["merges"]
         if "".join(pair.split(" ") if isinstance(pair, str) else pair) not in controls
     ]
-    normalizer = description.get("normalizer") or {}
-    if steps := normalizer.get("normalizers"):
-        normalizer["normalizers"] = [step for step in steps if step["type"] != "Prepend"]
-    before = description.get("pre_tokenizer") or {}
-    if before.get("type") == "Metaspace":
-        before.pop("add_prefix_space", None)
-        before["prepend_scheme"] = "never"
+    normalizers = [
+        step for step in steps(description.get("normalizer")) if step["type"] != "Prepend"
+    ]
+    splitters = [_without_opening(step) for step in steps(description.get("pre_tokenizer"))]
     vocabulary = {
         token: id_
         for token, id_ in model["vocab"].items()
@@ -184,10 +179,24 @@ def _of_text_alone(description: dict[str, Any], controls: Mapping[str, int]) -> 
     }
     return description | {
         "added_tokens": added,
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters},
         "model": model | {"vocab": vocabulary, "merges": merges},
         "truncation": None,
         "padding": None,
     }
+
+
+def _without_opening(splitter: Mapping[str, Any]) -> dict[str, Any]:
+    match splitter["type"]:
+        case "Metaspace":
+            changed: dict[str, Any] = {"prepend_scheme": "never"}
+        case "ByteLevel":
+            changed = {"add_prefix_space": False}
+        case _:
+            changed = {}
+    kept = {key: value for key, value in splitter.items() if key != "add_prefix_space"}
+    return kept | changed
 
 
 def _bytes_of_ids(bpe: tokenizers.Tokenizer, controls: Mapping[str, int]) -> list[bytes]:

@@ -26,6 +26,8 @@ stream doesn't resynchronise, so both sides close it.
 
 from __future__ import annotations
 
+import codecs
+import re
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -149,7 +151,7 @@ class Generate:
     `best_first` the first of several candidates is the greedy one. More than one of `beams` search
     for the candidates that are likeliest as wholes; that needs temperature 0, and nothing is
     streamed. Candidates are distinct suggestions; `independent` ones are draws of the model itself,
-    without memory and copies, and equal or blank ones count like any other.
+    without the memory, and equal or blank ones count like any other.
     """
 
     id: int
@@ -231,7 +233,7 @@ class Activity:
     requests: int
     cached: int
     shown: int
-    empty: dict[str, Any]
+    empty: dict[str, int]
     last: str = ""
 
 
@@ -290,7 +292,7 @@ class Chunk:
 class Candidate:
     """One completion.
 
-    `source` says what produced it: "model" or "copy" (the same file's own text). `finish` is one
+    `source` says what produced it, which is "model". `finish` is one
     of "end" (the model ended it), "lines", "stop", "length", "deadline", "loop" (it repeated
     itself). The log-probabilities are natural logarithms over the generated tokens, None where no
     model was asked.
@@ -387,7 +389,7 @@ _TYPES: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Messa
 
 
 def encode(message: Message) -> bytes:
-    """Pack one message. Lone surrogates (half an emoji) survive the trip."""
+    """Pack one message, whatever stands in its texts."""
     fields = msgspec.to_builtins(message, builtin_types=(bytes,))
     fields["type"] = type(message).__name__
     packed: bytes = msgpack.packb(fields, unicode_errors="surrogatepass")
@@ -397,12 +399,13 @@ def encode(message: Message) -> bytes:
 class Decoder:
     """Turns received bytes into messages; raises ProtocolError on the first bad one.
 
-    Fields that a message doesn't have are dropped: newer peers may add some.
+    Fields that a message doesn't have are dropped: newer peers may add some. This is the door for
+    all text: half an emoji, which no tokenizer takes, becomes U+FFFD here and nowhere else.
     """
 
     def __init__(self) -> None:
         self._unpacker = msgpack.Unpacker(
-            max_buffer_size=MAX_MESSAGE_BYTES, unicode_errors="surrogatepass"
+            max_buffer_size=MAX_MESSAGE_BYTES, unicode_errors=HALVES_REPLACED
         )
 
     def feed(self, data: bytes) -> Iterator[Message]:
@@ -414,6 +417,18 @@ class Decoder:
         # ValueErrors, BufferFull and OutOfData are UnpackExceptions.
         except (ValueError, msgpack.UnpackException) as error:
             raise ProtocolError(f"not msgpack: {type(error).__name__}") from error
+
+
+def _replace_half(error: UnicodeError) -> tuple[str, int]:
+    """A lone surrogate is three bytes of its own; anything else that is no UTF-8 is an error."""
+    if isinstance(error, UnicodeDecodeError) and _HALF.match(error.object, error.start):
+        return "\N{REPLACEMENT CHARACTER}", error.start + 3
+    raise error
+
+
+_HALF = re.compile(b"\xed[\xa0-\xbf][\x80-\xbf]")
+HALVES_REPLACED = "codegeex.halves_replaced"
+codecs.register_error(HALVES_REPLACED, _replace_half)
 
 
 def _message(fields: Any) -> Message:

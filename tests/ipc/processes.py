@@ -143,6 +143,7 @@ class Runtime:
             "CODEGEEX_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
         }
+        self.program = ["-m", "model_runtime"]
         self.processes: list[subprocess.Popen[str]] = []
         self._clients: list[Client] = []
         with pytest.MonkeyPatch.context() as patch:
@@ -151,7 +152,7 @@ class Runtime:
 
     def spawn(self, *options: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "model_runtime", "serve", *options],
+            [sys.executable, *self.program, "serve", *options],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

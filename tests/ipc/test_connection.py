@@ -59,6 +59,9 @@ def test_the_welcome(serving: Runtime) -> None:
     assert welcome.context_chars == 4 * 8192
 
 
+ACTIVITY = {"type": "Activity", "requests": 1, "cached": 0, "shown": 0}
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -67,11 +70,23 @@ def test_the_welcome(serving: Runtime) -> None:
         msgpack.packb({"type": "Nonsense"}),
         msgpack.packb({"type": "Generate", "id": "one", "prefix": ""}),
         msgpack.packb({"type": "Generate"}),
+        msgpack.packb({**ACTIVITY, "empty": {"busy": {"busy": {}}}}),
+        msgpack.packb({**ACTIVITY, "empty": {b"busy": 1, "late": 1}}),
         msgpack.packb({"type": "Welcome", "protocol": 1, "version": "", "pid": 1, "model": ""})
         + protocol.encode(Failure(1, "busy")),
         b"\xdb\xff\xff\xff\xff" + b"x" * (protocol.MAX_MESSAGE_BYTES + 1),
     ],
-    ids=["byte", "no map", "unknown", "wrong type", "no fields", "ours", "too long"],
+    ids=[
+        "byte",
+        "no map",
+        "unknown",
+        "wrong type",
+        "no fields",
+        "no count",
+        "no name",
+        "ours",
+        "too long",
+    ],
 )
 def test_malformed_bytes_close_only_that_link(serving: Runtime, data: bytes) -> None:
     good, bad = serving.client(), serving.client()

@@ -75,3 +75,22 @@ def test_what_it_cannot_is_said_with_a_model_that_can(client: Client) -> None:
     assert isinstance(reply, Failure)
     assert reply.reason == Reason.UNSUPPORTED_TASK
     assert "qwen2.5-coder-0.5b-instruct" in reply.message
+
+
+def test_a_chat_template_that_never_ends_leaves_a_model_that_completes(tmp_path: Path) -> None:
+    tiny_hub = pytest.importorskip("tiny_hub", reason="torch or transformers isn't installed")
+    loop = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"
+    tiny_hub.write_folder(tmp_path / "m", "qwen2", chat_template=loop)
+    runtime = Runtime(tmp_path / "run", str(tmp_path / "m"))
+    runtime.start()
+    try:
+        client = runtime.connect().greet()
+        client.socket.settimeout(PATIENCE_S)
+        assert set(client.wait_for(Welcome).tasks) == {Task.COMPLETE, Task.TEMPLATE}
+        assert isinstance(client.ready().ask(1, "x = ", max_new_tokens=4), Result)
+        refused = client.ask(2, "", task=Task.EXPLAIN, code="x = 1")
+        assert isinstance(refused, Failure)
+        assert refused.reason == Reason.UNSUPPORTED_TASK
+        assert "chat template can't be used: it takes too much time or memory" in refused.message
+    finally:
+        runtime.end()

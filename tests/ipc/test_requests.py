@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 from typing import Any
 
 import pytest
 from processes import Client, Runtime, until
 
-from model_runtime.wire.protocol import Cancel, Chunk, Failure, Generate, Priority, Reason, Result
+from model_runtime.wire import protocol
+from model_runtime.wire.protocol import (
+    Activity,
+    Cancel,
+    Chunk,
+    Embed,
+    Failure,
+    Forget,
+    Generate,
+    Priority,
+    Reason,
+    Remember,
+    Result,
+    Snippet,
+)
 
+# The largest that is taken: with more a choice is no longer the model's.
+MAX_TEMPERATURE = 1e6
 # Some thousands of steps: seconds, if nobody ends it.
 LONG: dict[str, Any] = {"max_new_tokens": 4000, "stream": True}
 
@@ -86,6 +104,19 @@ def test_a_full_queue_is_busy_at_once(serving: Runtime) -> None:
         check_failure(client.answer(number), Reason.BUSY)
 
 
+def test_who_types_finds_room_in_a_queue_full_of_batches(serving: Runtime) -> None:
+    busy, client = serving.client().ready(), serving.client().ready()
+    for number in range(1, 5):  # as many as run at once
+        begin(busy, number)
+    for number in range(10, 42):
+        busy.send(Generate(number, "x = 1\n", priority=Priority.BATCH))
+    until(lambda: client.status()["queue"] == 32, "the queue to be full")
+    client.send(Generate(1, "x = 1\n", max_new_tokens=4))
+    check_failure(busy.answer(41), Reason.BUSY)
+    busy.send(Cancel(1))
+    assert isinstance(client.answer(1), Result)
+
+
 def test_an_interactive_request_runs_inside_a_batch_one(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1, priority=Priority.BATCH)
@@ -133,3 +164,115 @@ def test_the_way_there_and_back_is_short(serving: Runtime, size: int) -> None:
         check_failure(client.ask(number, "x" * size, task="none"), Reason.UNSUPPORTED_TASK)
         took.append((time.perf_counter() - began) * 1000)
     assert sorted(took)[len(took) // 2] < 10
+
+
+# --- what may stand in a text ---------------------------------------------------------------------
+
+HALVES = "s = '\ud83d' + '\ude00'\0\ufeff\x1b[0m\u2028\r"
+
+
+@pytest.mark.parametrize(
+    "name", [it.name for it in dataclasses.fields(Generate) if it.type == "str"]
+)
+def test_half_an_emoji_is_a_character_like_any_other(serving: Runtime, name: str) -> None:
+    """And so are the others that stand in HALVES, wherever they do."""
+    client = serving.client().ready()
+    for number, text in enumerate((HALVES, f"{HALVES}\n{HALVES}\n", f"x\n{HALVES}"), 1):
+        reply = client.ask(number, **{"prefix": "x = ", "suffix": "\ny = 1\n", name: text})
+        expected = Failure if name == "task" else Result
+        assert isinstance(reply, expected), reply
+
+
+def test_half_an_emoji_in_what_lies_around(serving: Runtime) -> None:
+    client = serving.client().ready()
+    pieces = (Snippet(HALVES, f"{HALVES}\n"), Snippet("b.py", f"x = 1\n{HALVES}"))
+    assert isinstance(client.ask(1, snippets=pieces, stop=(HALVES, "")), Result)
+    client.send(Remember(HALVES, "x = '\ud83d'\n"))
+    client.send(Remember("a.py", HALVES))
+    until(lambda: client.status()["remembered"]["documents"] == 1, "what is no binary")
+    assert isinstance(client.ask(2, document="a.py"), Result)
+    client.send(Forget(HALVES))
+    until(lambda: client.status()["remembered"]["documents"] == 0, "the end of it")
+    client.send(Activity(1, 0, 0, {HALVES: 1}, HALVES))
+    client.send(Embed(3, (HALVES,), HALVES, HALVES))
+    check_failure(client.wait_for(Failure, id=3), Reason.BAD_REQUEST)
+    assert client.status()["editors"]
+
+
+def test_half_an_emoji_in_a_name(serving: Runtime) -> None:
+    client = serving.connect().greet(client=HALVES).ready()
+    client.send(Activity(1, 0, 0, {}))
+    assert "\ufffd" in str(client.status()["editors"])
+
+
+def test_bytes_that_are_no_text_close_the_link(serving: Runtime) -> None:
+    for broken in (b"\xed\xa0", b"\xff", b"\xed\xa0\x41"):
+        client = serving.client().ready()
+        whole = protocol.encode(Generate(1, "@@@"))
+        client.socket.sendall(whole.replace(b"@@@"[: len(broken)], broken, 1))
+        assert client.hung_up()
+
+
+# --- how tokens are chosen ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"temperature": 1.0, "top_p": 0.0},
+        {"temperature": 2.0, "top_p": 1e-30},
+        {"temperature": 2.0, "top_k": 1},
+        {"temperature": 1e-9},
+        {"temperature": 1.0, "top_p": -0.0, "beams": 3},
+    ],
+)
+def test_the_likeliest_token_whatever_the_seed(serving: Runtime, sampling: dict[str, Any]) -> None:
+    client = serving.client().ready()
+
+    def texts(number: int, **fields: Any) -> list[str]:
+        reply = client.ask(number, max_new_tokens=12, **fields)
+        assert isinstance(reply, Result), reply
+        return [candidate.text for candidate in reply.candidates]
+
+    likeliest = texts(1, beams=sampling.get("beams", 0))
+    drawn = [texts(2 + seed, seed=seed, best_first=False, **sampling) for seed in range(4)]
+    assert drawn == [likeliest] * 4
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"temperature": value}
+        for value in (-1.0, -0.1, math.nan, math.inf, -math.inf, 1e300, MAX_TEMPERATURE * 2)
+    ]
+    + [{"top_p": value} for value in (-0.1, 1.1, math.nan, math.inf, -math.inf)]
+    + [{"top_k": -1}, {"beams": -1}, {"beams": 2, "temperature": 1.0}, {"beams": 1000}],
+    ids=str,
+)
+def test_what_no_choice_can_be_made_by_is_refused(
+    serving: Runtime, sampling: dict[str, Any]
+) -> None:
+    client = serving.client().ready()
+    check_failure(client.ask(1, **sampling), Reason.BAD_REQUEST)
+    assert isinstance(client.ask(2), Result)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"temperature": MAX_TEMPERATURE, "top_p": 0.999999},
+        {"temperature": MAX_TEMPERATURE, "top_k": 10**9},
+        {"temperature": 1.0, "seed": -(2**63)},
+        {"temperature": 1.0, "seed": 2**64 - 1},
+        {"max_new_tokens": 2**63, "deadline_ms": 50},
+        {"candidates": 2**63, "temperature": 1.0},
+        {"max_lines": 2**63},
+        {"priority": 2**63},
+        {"priority": -(2**63)},
+        {"deadline_ms": 2**64 - 1},
+    ],
+    ids=str,
+)
+def test_the_largest_and_smallest_numbers(serving: Runtime, sampling: dict[str, Any]) -> None:
+    client = serving.client().ready()
+    assert isinstance(client.ask(1, **sampling), Result)

@@ -108,6 +108,10 @@ class FakeRuntime:
         self.state = state
         self._loop.call_soon_threadsafe(self._send_all, protocol.encode(state))
 
+    def say(self, message: protocol.Message) -> None:
+        """To everybody."""
+        self._loop.call_soon_threadsafe(self._send_all, protocol.encode(message))
+
     def drop_clients(self) -> None:
         """Hang up on everybody, as a killed runtime does; whoever comes back is welcome."""
         self._run(self._hang_up())

@@ -47,6 +47,84 @@ async def test_a_question_that_waits_when_it_is_closed_gets_a_sentence(root: str
         await question
 
 
+FAULTY = """
+import sys
+from codegeex_lsp.index import __main__, workspace
+
+def failing(work):
+    def work_or_fail(*arguments):
+        if any("POISON" in str(one) for one in arguments):
+            raise SystemExit("POISON")
+        return work(*arguments)
+    return work_or_fail
+
+for name in ("opened", "search", "alike", "lacking", "neighbours", "changed"):
+    setattr(workspace.Workspace, name, failing(getattr(workspace.Workspace, name)))
+if "walk" in sys.argv:
+    workspace.Workspace.walk = failing(lambda self: self.opened("POISON", ""))
+__main__.main()
+"""
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """An index that panics at POISON."""
+    command = (sys.executable, "-c", FAULTY)
+    monkeypatch.setattr(index_client, "COMMAND", command)
+    return command
+
+
+async def test_a_question_that_fails_has_its_sentence_and_the_next_its_answer(
+    root: str, faulty: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = IndexClient(lambda _: None)
+    client.start([root], BOUNDS)
+    for _ in range(4):
+        for asked in (
+            client.search("POISON", 1),
+            client.alike("POISON", "", 1),
+            client.lacking("POISON", 1),
+            client.neighbours("POISON", 1),
+        ):
+            with pytest.raises(NoIndexError, match="failed with SystemExit"):
+                await asked
+    client.opened("b.py", "POISON")
+    client.changed(["POISON"])
+    assert await client.neighbours("b.py", 1)
+    assert (await client.search("read", 1))[0]
+    assert client.state.phase is IndexPhase.READY
+    await client.close()
+    assert "search: SystemExit at " in caplog.text
+    assert "opened: SystemExit at " in caplog.text
+    assert "POISON" not in caplog.text
+
+
+async def test_steps_that_fail_in_a_row_end_the_index(root: str, faulty: tuple[str, ...]) -> None:
+    client = IndexClient(lambda _: None)
+    client.start([root], BOUNDS)
+    await client.search("read", 1)
+    for _ in range(3):
+        client.opened("b.py", "POISON")
+    async with asyncio.timeout(30):
+        while client.state.phase is not IndexPhase.FAILED:
+            await asyncio.sleep(0.01)
+    with pytest.raises(NoIndexError, match="again and again with SystemExit"):
+        await client.search("read", 1)
+    await client.close()
+
+
+async def test_a_walk_that_fails_is_no_endless_one(
+    root: str, faulty: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_client, "COMMAND", (*faulty, "walk"))
+    client = IndexClient(lambda _: None)
+    client.start([root], BOUNDS)
+    async with asyncio.timeout(30):
+        while client.state.phase is not IndexPhase.FAILED:
+            await asyncio.sleep(0.01)
+    await client.close()
+
+
 async def test_an_answer_is_as_long_as_it_is(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = """
 import sys

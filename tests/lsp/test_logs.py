@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     monkeypatch.setenv("CODEGEEX_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     yield tmp_path / "state"
     for handler in root.handlers:
         if handler not in handlers:
@@ -61,6 +65,24 @@ def test_user_code_stays_out(state: Path) -> None:
     assert text.count("It failed.") == 3
     assert text.count(f"{__file__}:") == 6
     assert text.count("ValueError") == 3
+
+
+def test_what_nobody_catches_is_logged_like_the_rest(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unraisable:
+        def __del__(self) -> None:
+            fail()
+
+    logs.configure("info")
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join(10)
+    Unraisable()
+    text = (state / "codegeex-lsp.log").read_text()
+    assert text.count("ValueError") == 2
+    assert text.count(f"{__file__}:") >= 2
+    assert USER_CODE not in text + capsys.readouterr().err
 
 
 def test_libraries_never_log_their_messages_even_at_debug(state: Path) -> None:

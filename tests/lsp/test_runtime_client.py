@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from fake_runtime import DEVICE, MODEL, TOKEN, FakeRuntime
 
 from codegeex_lsp import __version__
 from codegeex_lsp.config.settings import TrustedSettings
+from codegeex_lsp.runtime import questions
 from codegeex_lsp.runtime.client import LinkState, Phase, RuntimeClient, Unanswered
 from model_runtime.wire import endpoint, protocol
-from model_runtime.wire.protocol import Failure, Generate, ModelState, Reason
+from model_runtime.wire.protocol import Failure, Generate, ModelState, Priority, Reason
 
 TRUSTED = TrustedSettings(model=MODEL, device=DEVICE)
 WELCOME = protocol.Welcome(protocol.PROTOCOL_VERSION, __version__, 1, MODEL, 2000)
@@ -28,8 +30,11 @@ async def clients() -> AsyncIterator[Clients]:
     """Makes clients that are closed after the test."""
     made: list[RuntimeClient] = []
 
-    def make(on_state: Callable[[LinkState], None] | None = None) -> RuntimeClient:
-        made.append(RuntimeClient(TRUSTED, on_state))
+    def make(
+        on_state: Callable[[LinkState], None] | None = None,
+        trusted: TrustedSettings = TRUSTED,
+    ) -> RuntimeClient:
+        made.append(RuntimeClient(trusted, on_state))
         return made[-1]
 
     yield make
@@ -125,6 +130,84 @@ async def test_a_loss_ends_every_question(fake: FakeRuntime, clients: Clients) -
     reasons = [ending.reason for ending in endings if isinstance(ending, Unanswered)]
     assert reasons == [Reason.RUNTIME_LOST] * 3
     assert (await client.ready(10)).phase is Phase.READY
+
+
+# --- deadlines ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No patience for what somebody waits for."""
+    monkeypatch.setitem(questions.PATIENCE_S, Priority.INTERACTIVE, 0.2)
+    monkeypatch.setitem(questions.PATIENCE_S, Priority.BATCH, 60.0)
+    monkeypatch.setattr(questions, "STATUS_PATIENCE_S", 0.2)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_silent_runtime_is_linked_anew(fake: FakeRuntime, clients: Clients) -> None:
+    fake.hold()
+    client = clients()
+    await client.ready(10)
+    patient = dataclasses.replace(ask(client), priority=Priority.BATCH)
+    other = asyncio.create_task(client.generate(patient))
+    with pytest.raises(Unanswered, match="did not answer within") as silence:
+        await client.generate(ask(client))
+    assert silence.value.reason is Reason.RUNTIME_LOST
+    with pytest.raises(Unanswered) as silence:
+        await other
+    assert silence.value.reason is Reason.RUNTIME_LOST
+    fake.release()
+    assert (await client.ready(10)).phase is Phase.READY
+    assert await client.generate(ask(client))
+    assert fake.clients == 1
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_one_late_answer_costs_one_question(fake: FakeRuntime, clients: Clients) -> None:
+    fake.hold()
+    client = clients()
+    await client.ready(10)
+    late = ask(client)
+    question = asyncio.create_task(client.generate(late))
+    await asyncio.to_thread(fake.wait, lambda it: it.running)
+    await client.status()
+    with pytest.raises(Unanswered) as silence:
+        await question
+    assert silence.value.reason is Reason.DEADLINE
+    await asyncio.to_thread(fake.wait, lambda it: it.cancelled == [late.id])
+    fake.release()
+    assert await client.generate(ask(client))
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_text_that_comes_moves_the_deadline(fake: FakeRuntime, clients: Clients) -> None:
+    client = clients()
+    await client.ready(10)
+    slow = dataclasses.replace(ask(client), stream=True)
+    heard: list[str] = []
+    fake.hold()
+    question = asyncio.create_task(client.generate(slow, lambda chunk: heard.append(chunk.text)))
+    for number in range(8):  # 0.4 s, twice the patience
+        await asyncio.sleep(0.05)
+        fake.say(protocol.Chunk(slow.id, 0, str(number)))
+    fake.release()
+    assert await question
+    assert "".join(heard).startswith("01234567")
+
+
+@pytest.mark.parametrize("kind", ["embed", "status"])
+@pytest.mark.usefixtures("hasty")
+async def test_every_question_has_a_deadline(user: Path, clients: Clients, kind: str) -> None:
+    async with serving(saying(WELCOME, ModelState(protocol.Loading.READY))):
+        client = clients(trusted=dataclasses.replace(TRUSTED, embedding_model="any"))
+        assert await client.attach()
+        while client.state.phase is not Phase.READY:
+            await asyncio.sleep(0)
+        asked = client.status() if kind == "status" else client.embed(("x",), Priority.INTERACTIVE)
+        with pytest.raises(Unanswered) as silence:
+            await asked
+        assert silence.value.reason is Reason.RUNTIME_LOST
+        assert client.state.phase is Phase.ABSENT
 
 
 async def test_attach_never_starts_one(user: Path, clients: Clients) -> None:

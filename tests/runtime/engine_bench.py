@@ -87,8 +87,13 @@ class Bench:
         self.scheduler.submit(1, Generate(number, prefix, **fields))
 
     def serve(self) -> None:
-        while self.scheduler.waiting or self.engine.running:
+        while self.scheduler.waiting or self.engine.runs.running:
             self.engine.turn()
+
+    def embed(self) -> None:
+        """Serve the requests for vectors, in the test's own thread as well."""
+        while self.scheduler.waiting or self.engine.embedder.runs.running:
+            self.engine.embedder.turn()
 
     def answer(self, number: int) -> Any:
         """The one answer there must be."""

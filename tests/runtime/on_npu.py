@@ -27,7 +27,7 @@ def complete(device: Device, folder: Path) -> tuple[list[str], str]:
     scheduler = Scheduler(lambda _job, message: said.append(message))
     model = opening.load(str(folder), device.place, device.dtype)
     engine = Engine(model, device, scheduler, lambda _job, message: said.append(message), Work())
-    engine.warm_up()
+    engine.prove()
     scheduler.submit(1, Generate(1, "def f(x):\n", language="Python", max_new_tokens=12))
     while not said:
         engine.turn()

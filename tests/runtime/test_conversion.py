@@ -376,7 +376,6 @@ def test_what_was_made_is_a_model(tmp_path: Path) -> None:
     assert model.name == "made"
     assert model.config == network.config
     assert model.format == "codegeex"
-    assert not model.copies_first
     assert model.tokenizer.vocab_size == 50400
     assert model.tokenizer.encode("  def") == [50266, 4299]
     (made / "vocab.json").write_text("{}")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from model_runtime.recall.copying import predict
+from benchmarks.copying import predict
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from model_runtime.wire.protocol import (
     Failure,
     Priority,
     Reason,
-    Result,
 )
 
 TEXTS = ("sort a list", "def read(path):\n    return open(path).read()\n" * 2, "", "x", "x y " * 60)
@@ -76,7 +76,7 @@ def bench(tmp_path: Path) -> Bench:
 def ask(bench: Bench, model: Path, texts: tuple[str, ...] = TEXTS, **fields: Any) -> Any:
     number = len(bench.said) + 1000
     bench.scheduler.submit(1, Embed(number, texts, str(model), **fields))
-    bench.serve()
+    bench.embed()
     (reply,) = [message for _, message in bench.said if message.id == number]
     return reply
 
@@ -119,7 +119,7 @@ def test_batches_change_nothing(bench: Bench, pooled: Path, chunk: int) -> None:
     """`chunk` 1 makes a batch of every text, 512 one batch of all."""
     alone = torch.cat([vectors(ask(bench, pooled, (text,))) for text in TEXTS])
     device = dataclasses.replace(DEVICE, prefill_chunk=chunk)
-    bench.engine.embedder = embedding.Embedder(device)
+    bench.engine.embedder.encoders = embedding.Encoders(device)
     torch.testing.assert_close(vectors(ask(bench, pooled)), alone, atol=1e-5, rtol=0)
 
 
@@ -136,8 +136,8 @@ def test_vectors_have_length_one(bench: Bench, pooled: Path) -> None:
 
 
 def test_a_control_token_in_a_text_stays_text(bench: Bench, pooled: Path) -> None:
-    bench.engine.embedder.encoder(str(pooled))
-    encoder = bench.engine.embedder.encoder(str(pooled))
+    bench.engine.embedder.encoders.encoder(str(pooled))
+    encoder = bench.engine.embedder.encoders.encoder(str(pooled))
     (ids,) = encoder.tokens(["</s>"])
     assert ids[1:-1].count(tiny_t5.END) == 0
     assert len(ids) == 6
@@ -152,18 +152,18 @@ def in_the_first_batch(
     bench: Bench, model: Path, do: Callable[[], None], **fields: Any
 ) -> EmbeddingRun:
     """A request of many batches to its end, with something done while the first one runs."""
-    encoder = bench.engine.embedder.encoder(str(model))
+    encoder = bench.engine.embedder.encoders.encoder(str(model))
     run_batch = encoder.vectors
     runs: list[Any] = []
 
     def vectors(texts: Any) -> Tensor:
-        runs[:] = bench.engine.running
+        runs[:] = bench.engine.embedder.runs.running
         do()
         return run_batch(texts)
 
     encoder.vectors = vectors  # type: ignore[method-assign]
     bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(model), **fields))
-    bench.serve()
+    bench.embed()
     run: EmbeddingRun = runs[0]
     return run
 
@@ -175,13 +175,84 @@ def test_a_cancel_ends_it_between_two_batches(bench: Bench, pooled: Path) -> Non
     assert run.spent.steps == 1
 
 
-def test_who_types_goes_before_the_next_batch(bench: Bench, pooled: Path) -> None:
-    bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(pooled)))
-    bench.engine.turn()
+def begun_while_somebody_waits(bench: Bench, model: Path, priority: Priority) -> bool:
+    """Whether a batch begins while an interactive completion is at work."""
+    order: list[str] = []
+    encoder = bench.engine.embedder.encoders.encoder(str(model))
+    run_batch = encoder.vectors
+
+    def vectors(texts: Any) -> Tensor:
+        order.append("batch")
+        return run_batch(texts)
+
+    encoder.vectors = vectors  # type: ignore[method-assign]
+    thread = threading.Thread(target=bench.engine.embedder.turn)
+
+    def embed(step: int) -> None:
+        order.append("step")
+        if step == 1:
+            bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(model), priority=priority))
+            thread.start()
+            thread.join(0.2)  # so long it has for a batch
+
+    bench.steps.before = embed
     bench.submit(2, priority=Priority.INTERACTIVE)
-    bench.serve()
-    answered = [message.id for _, message in bench.said if isinstance(message, Embedding | Result)]
-    assert answered == [2, 1]
+    while 2 not in [message.id for _, message in bench.said]:
+        bench.engine.turn()
+    order.append("answer")
+    thread.join(10)
+    assert "batch" in order
+    return order.index("batch") < order.index("answer")
+
+
+def test_no_batch_begins_while_somebody_waits_for_a_completion(bench: Bench, pooled: Path) -> None:
+    assert not begun_while_somebody_waits(bench, pooled, Priority.BATCH)
+
+
+def test_a_question_somebody_waits_for_runs_beside_a_completion(bench: Bench, pooled: Path) -> None:
+    assert begun_while_somebody_waits(bench, pooled, Priority.INTERACTIVE)
+
+
+def test_an_urgent_question_goes_before_the_next_batch(bench: Bench, pooled: Path) -> None:
+    bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(pooled)))
+    bench.engine.embedder.turn()
+    bench.scheduler.submit(1, Embed(2, ("x",), str(pooled), priority=Priority.INTERACTIVE))
+    bench.embed()
+    assert [message.id for _, message in bench.said] == [2, 1]
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_one_that_lets_others_pass_can_be_ended(bench: Bench, pooled: Path, how: str) -> None:
+    bench.scheduler.submit(1, Embed(1, ("x",) * 200, str(pooled)))
+    bench.engine.embedder.turn()
+    bench.submit(2, priority=Priority.INTERACTIVE)
+    thread = threading.Thread(target=bench.engine.embedder.turn)
+    thread.start()
+    if how == "cancel":
+        bench.scheduler.cancel(1, 1)
+    else:
+        bench.scheduler.close()
+    thread.join(10)
+    assert bench.answer(1).reason == Reason.CANCELLED
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["one text", "the model"])
+def test_a_failing_batch_costs_its_request(bench: Bench, pooled: Path, broken: bool) -> None:
+    expected = vectors(ask(bench, pooled))
+    encoder = bench.engine.embedder.encoders.encoder(str(pooled))
+    run_batch, failures = encoder.vectors, iter(range(9 if broken else 1))
+
+    def fail(texts: Any) -> Tensor:
+        if next(failures, None) is not None:
+            raise SystemExit("secret")
+        return run_batch(texts)
+
+    encoder.vectors = fail  # type: ignore[method-assign]
+    failed = ask(bench, pooled)
+    assert (failed.reason, "secret" in failed.message) == (Reason.ENGINE_ERROR, False)
+    torch.testing.assert_close(vectors(ask(bench, pooled)), expected)
+    again = bench.engine.embedder.encoders.encoder(str(pooled))
+    assert (again is encoder) != broken
 
 
 def test_a_late_one_is_no_answer(bench: Bench, pooled: Path) -> None:
@@ -209,7 +280,7 @@ def test_what_cannot_be_is_said_in_a_sentence(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     bench.scheduler.submit(1, Embed(1, texts, model))
-    bench.serve()
+    bench.embed()
     answer = bench.answer(1)
     assert isinstance(answer, Failure)
     assert answer.reason == Reason.BAD_REQUEST

@@ -117,10 +117,6 @@ def test_an_empty_file_can_be_completed(bench: Bench) -> None:
     assert bench.ask("", language="").candidates
 
 
-def test_half_an_emoji_is_no_reason_to_fail(bench: Bench) -> None:
-    assert bench.ask("s = '\ud83d").candidates
-
-
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -139,35 +135,6 @@ def test_requests_that_cannot_be_taken(
     assert isinstance(reply, Failure)
     assert reply.reason == reason
     assert reply.message.endswith(".")
-
-
-# --- copies ---------------------------------------------------------------------------------------
-
-COPIED = {"prefix": "result = compute(left)\nresult = comp", "suffix": "\n"}
-
-
-def test_a_copy_goes_first_and_needs_no_model(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, copies_first=True)
-    (candidate,) = bench.ask(**COPIED).candidates
-    assert (candidate.text, candidate.source, candidate.finish) == ("ute(left)", "copy", "lines")
-    assert candidate.mean_logprob is candidate.min_logprob is None
-    assert bench.steps.shapes == []
-    assert bench.work.report()["copies"] == 1
-
-
-def test_the_models_candidates_follow_the_copy(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, copies_first=True)
-    candidates = bench.ask(**COPIED, candidates=3, temperature=4.0, seed=1).candidates
-    assert [candidate.source for candidate in candidates] == ["copy", "model", "model"]
-
-
-def test_a_copy_obeys_stop_strings(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, copies_first=True)
-    assert bench.ask(**COPIED, stop=("(",)).candidates[0].text == "ute"
-
-
-def test_a_strong_model_copies_nothing(bench: Bench) -> None:
-    assert bench.ask(**COPIED).candidates[0].source == "model"
 
 
 # --- the KV cache ---------------------------------------------------------------------------------

@@ -13,12 +13,14 @@ P, S = "def add(a, b):\n    ", "\n    return c\n"
 
 GOLDEN = {
     "qwen-coder": f"<|fim_prefix|>{P}<|fim_suffix|>{S}<|fim_middle|>",
-    "starcoder2": f"<fim_prefix>{P}<fim_suffix>{S}<fim_middle>",
-    "granite-code": f"<fim_prefix>{P}<fim_suffix>{S}<fim_middle>",
+    "starcoder2": f"<fim_prefix><fim_suffix>{S}<fim_middle>{P}",
+    "granite-code": f"<fim_prefix><fim_suffix>{S}<fim_middle>{P}",
+    "fim": f"<fim_prefix>{P}<fim_suffix>{S}<fim_middle>",
     "deepseek-coder": f"<｜fim▁begin｜>{P}<｜fim▁hole｜>{S}<｜fim▁end｜>",
     "codegemma": f"<|fim_prefix|>{P}<|fim_suffix|>{S}<|fim_middle|>",
-    "codellama": f"<PRE> {P} <SUF>{S} <MID>",
-    "codestral": f"[SUFFIX]{S}[PREFIX]{P}",
+    "codellama": f"<PRE> <SUF>{S} <MID> {P}",
+    "codestral": f"[SUFFIX]{S}[PREFIX] {P}",
+    "tekken": f"[SUFFIX]{S}[PREFIX]{P}",
     "seed-coder": f"<[fim-suffix]>{S}<[fim-prefix]>{P}<[fim-middle]>",
     "mellum": f"<fim_suffix>{S}<fim_prefix>{P}<fim_middle>",
     "codegeex4": (
@@ -37,7 +39,7 @@ WITH_OTHERS = {
     ),
     "starcoder2": (
         "<repo_name>sums<file_sep>src/one.py\nONE = 1<file_sep>src/two.py\nTWO = 2"
-        f"<file_sep><fim_prefix>src/add.py\n{P}<fim_suffix>{S}<fim_middle>"
+        f"<file_sep><fim_prefix><fim_suffix>{S}<fim_middle>src/add.py\n{P}"
     ),
     "mellum": (
         "<filename>src/one.py\nONE = 1\n<filename>src/two.py\nTWO = 2\n"
@@ -49,11 +51,13 @@ WITH_OTHERS = {
         "###PATH:src/add.py\n###LANGUAGE:Python\n###MODE:BLOCK\n"
         f"<|code_suffix|>{S}<|code_prefix|>{P}<|code_middle|><|assistant|>\n"
     ),
-    "granite-code": f"<fim_prefix>{COMMENTS}{P}<fim_suffix>{S}<fim_middle>",
+    "granite-code": f"<fim_prefix><fim_suffix>{S}<fim_middle>{COMMENTS}{P}",
+    "fim": f"<fim_prefix>{COMMENTS}{P}<fim_suffix>{S}<fim_middle>",
     "deepseek-coder": f"<｜fim▁begin｜>{COMMENTS}{P}<｜fim▁hole｜>{S}<｜fim▁end｜>",
     "codegemma": f"<|fim_prefix|>{COMMENTS}{P}<|fim_suffix|>{S}<|fim_middle|>",
-    "codellama": f"<PRE> {COMMENTS}{P} <SUF>{S} <MID>",
-    "codestral": f"[SUFFIX]{S}[PREFIX]{COMMENTS}{P}",
+    "codellama": f"<PRE> <SUF>{S} <MID> {COMMENTS}{P}",
+    "codestral": f"[SUFFIX]{S}[PREFIX] {COMMENTS}{P}",
+    "tekken": f"[SUFFIX]{S}[PREFIX]{COMMENTS}{P}",
     "seed-coder": f"<[fim-suffix]>{S}<[fim-prefix]>{COMMENTS}{P}<[fim-middle]>",
 }
 

@@ -248,7 +248,7 @@ def test_code_that_does_not_fit_is_refused_and_never_cut() -> None:
     request = Generate(
         0, "", task=Task.TRANSLATE, code="x = 1\n" * 500, language="Python", target_language="Go"
     )
-    with pytest.raises(BadPromptError, match=r"takes \d+ tokens and 200 fit; select less"):
+    with pytest.raises(BadPromptError, match=r"more than the 200 tokens that fit; select less"):
         render(PromptFormat.CODEGEEX, CODEGEEX_13B, request, 200)
     with pytest.raises(BadPromptError, match="select less"):
         render(
@@ -257,6 +257,22 @@ def test_code_that_does_not_fit_is_refused_and_never_cut() -> None:
             Generate(0, "", task=Task.TRANSLATE, code="x" * 10_000_000),
             200,
         )
+
+
+@pytest.mark.parametrize("rule", ["=", " ", "\t", "-=", "é", "x = 1\n"])
+@pytest.mark.parametrize("length", [100, 12_400, 100_000])
+@pytest.mark.parametrize("task", [Task.TRANSLATE, Task.EXPLAIN, Task.DOCSTRING, Task.TEMPLATE])
+def test_code_is_there_whole_or_refused(rule: str, length: int, task: Task) -> None:
+    """Also where a token stands for more characters than those of code do."""
+    code = (rule * length)[:length] + "# the end"
+    request = Generate(0, code, task=task, code=code, language="Python", target_language="Go")
+    tokens = len(CODEGEEX_13B.encode(code))
+    if tokens < 250:
+        ids = render(PromptFormat.CODEGEEX, CODEGEEX_13B, request, 500).ids
+        assert code in CODEGEEX_13B.decode(ids)
+    else:
+        with pytest.raises(BadPromptError, match="select less"):
+            render(PromptFormat.CODEGEEX, CODEGEEX_13B, request, min(500, tokens - 1))
 
 
 def test_codet5p_fills_a_gap_as_the_catalogue_says() -> None:

@@ -149,7 +149,7 @@ def test_the_suffix_gets_a_quarter_and_the_prefix_what_is_left() -> None:
 @pytest.mark.parametrize("budget", [-5, 0, 1, 5])
 @BOTH
 def test_a_budget_too_small(format: PromptFormat, budget: int) -> None:
-    with pytest.raises(BadPromptError, match="too small"):
+    with pytest.raises(BadPromptError, match="no room for any code"):
         prompt(format, "x", budget=budget)
 
 

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from model_runtime.networks.quantization import (
     GROUP,
+    INT4_MAX,
     Int4Matrix,
     dequantize_int8,
     pack_int4,
     quantize_int4,
-    quantize_int4_rows,
     quantize_int8,
+    quantize_rows,
     unpack_int4,
 )
 
@@ -79,13 +80,13 @@ def relative_error(found: Tensor, weight: Tensor) -> float:
 
 
 def by_row(weight: Tensor) -> Tensor:
-    return dequantize_int8(*quantize_int4_rows(weight))
+    return dequantize_int8(*quantize_rows(weight, INT4_MAX))
 
 
 @pytest.mark.parametrize("name", MATRICES)
 def test_int4_of_a_row_is_the_published_one(goldens: Path, name: str) -> None:
     vectors = load_file(goldens / "model/quant.safetensors")
-    codes, scale = quantize_int4_rows(vectors[f"{name}.weight_fp16"])
+    codes, scale = quantize_rows(vectors[f"{name}.weight_fp16"], INT4_MAX)
     assert torch.equal(codes, vectors[f"{name}.int4.q"])
     assert torch.equal(scale, vectors[f"{name}.int4.scale"])
     assert torch.equal(pack_int4(codes).view(torch.int8), vectors[f"{name}.int4.packed"])

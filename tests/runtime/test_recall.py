@@ -103,7 +103,3 @@ def test_lines_give_the_tokens_of_the_whole_text() -> None:
     text = (EMBEDDED_FOLDER.parent / "recall" / "recall.py").read_text(encoding="utf-8")
     assert LINES.encode(text) == TOKENIZER.encode(text)
     assert LINES.encode("\n\n a\n\t\n  \n") == TOKENIZER.encode("\n\n a\n\t\n  \n")
-
-
-def test_half_an_emoji_in_the_text_does_no_harm() -> None:
-    assert written(recall("say('\ud83d hello')\nsay('\ud83d he|")) == "llo')"

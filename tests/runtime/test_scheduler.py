@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from model_runtime.engine.scheduler import Job, Scheduler
-from model_runtime.wire.protocol import Failure, Generate, Priority, Reason
+from model_runtime.wire.protocol import Embed, Failure, Generate, Priority, Reason
 
 
 class Clock:
@@ -32,10 +32,13 @@ class Bench:
     def submit(self, number: int, client: int = 1, **fields: object) -> None:
         self.scheduler.submit(client, Generate(number, "text", **fields))  # type: ignore[arg-type]
 
-    def take(self, *, beside: bool = False) -> Job:
-        job = self.scheduler.take(beside=beside)
+    def take(self, kind: type[Generate | Embed] = Generate, *, beside: bool = False) -> Job:
+        job = self.scheduler.take(kind, beside=beside)
         assert job is not None
         return job
+
+    def embed(self, number: int, **fields: object) -> None:
+        self.scheduler.submit(1, Embed(number, ("text",), **fields))  # type: ignore[arg-type]
 
     def taken(self) -> list[int]:
         """The ids of everything that waits, in the order of running."""
@@ -79,6 +82,62 @@ def test_a_full_queue_answers_busy_at_once() -> None:
         bench.submit(number)
     assert bench.answered == [(1, 3, Reason.BUSY)]
     assert bench.taken() == [1, 2]
+
+
+def test_the_youngest_of_the_lowest_priority_is_busy_first() -> None:
+    bench = Bench(capacity=3)
+    for number in (1, 2, 3):
+        bench.submit(number, priority=Priority.BATCH)
+    bench.submit(4, priority=Priority.INTERACTIVE)
+    bench.embed(5, priority=Priority.INTERACTIVE)
+    bench.submit(6, priority=Priority.BATCH)
+    bench.submit(7, priority=Priority.INTERACTIVE)
+    bench.submit(8, priority=Priority.INTERACTIVE)
+    assert bench.answered == [(1, number, Reason.BUSY) for number in (3, 2, 6, 1, 8)]
+    assert bench.scheduler.waiting == 3
+
+
+def test_each_thread_takes_its_own_kind(bench: Bench) -> None:
+    bench.embed(1)
+    bench.submit(2)
+    bench.embed(3)
+    assert [bench.take(Embed).request.id, bench.take().request.id] == [1, 2]
+    bench.embed(4, priority=Priority.INTERACTIVE)
+    assert bench.scheduler.take(Generate, beside=True) is None
+    assert bench.take(Embed, beside=True).request.id == 4
+
+
+def test_what_nobody_waits_for_lets_the_other_kind_pass(bench: Bench) -> None:
+    bench.embed(1)
+    batch = bench.take(Embed)
+    assert bench.scheduler.let_pass(batch), "nobody is there"
+    bench.submit(2, priority=Priority.BATCH)
+    assert bench.scheduler.let_pass(batch), "nobody waits for it"
+    bench.submit(3)
+    completion = bench.take()
+    passed: list[bool] = []
+    thread = threading.Thread(target=lambda: passed.append(bench.scheduler.let_pass(batch)))
+    thread.start()
+    thread.join(0.1)
+    assert not passed, "somebody waits for the completion"
+    bench.scheduler.finish(completion)
+    thread.join(10)
+    assert passed == [True]
+
+
+def test_letting_pass_ends_when_there_is_something_else_to_do(bench: Bench) -> None:
+    bench.embed(1, deadline_ms=50)
+    batch = bench.take(Embed)
+    bench.submit(2)
+    bench.embed(3, priority=Priority.INTERACTIVE)
+    assert not bench.scheduler.let_pass(batch), "an urgent one of its own kind waits"
+    urgent = bench.take(Embed)
+    assert bench.scheduler.let_pass(urgent), "it is urgent itself"
+    bench.scheduler.finish(urgent)
+    bench.clock.now += 1
+    assert not bench.scheduler.let_pass(batch), "it is late"
+    bench.scheduler.cancel(1, 1)
+    assert not bench.scheduler.let_pass(batch), "it is cancelled"
 
 
 def test_newest_wins_even_when_the_queue_is_full() -> None:
@@ -163,11 +222,11 @@ def test_only_urgent_jobs_run_beside_others(bench: Bench) -> None:
     bench.submit(1, priority=Priority.BATCH)
     bench.take()
     bench.submit(2, priority=Priority.BATCH)
-    assert bench.scheduler.take(beside=True) is None
+    assert bench.scheduler.take(Generate, beside=True) is None
     bench.submit(3)
     bench.submit(4)
     assert [bench.take(beside=True).request.id for _ in range(2)] == [3, 4]
-    assert bench.scheduler.take(beside=True) is None
+    assert bench.scheduler.take(Generate, beside=True) is None
 
 
 def test_take_waits_for_a_job(bench: Bench) -> None:
@@ -184,7 +243,7 @@ def test_closing_ends_the_wait_and_answers_what_waits(bench: Bench) -> None:
     running = bench.take()
     bench.submit(2)
     bench.scheduler.close()
-    assert bench.scheduler.take() is None
+    assert bench.scheduler.take(Generate) is None
     assert running.cancelled is Reason.CANCELLED
     bench.submit(3)
     assert bench.answered == [(1, 2, Reason.CANCELLED), (1, 3, Reason.CANCELLED)]
@@ -195,7 +254,7 @@ def test_every_job_is_answered_once_when_many_threads_ask_and_cancel() -> None:
     taken: list[Job] = []
 
     def work() -> None:
-        while (job := bench.scheduler.take()) is not None:
+        while (job := bench.scheduler.take(Generate)) is not None:
             taken.append(job)
             bench.scheduler.finish(job)
 

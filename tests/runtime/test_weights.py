@@ -80,7 +80,6 @@ def greedy(network: Any, ids: list[int], count: int) -> list[int]:
 def test_what_the_embedded_model_is(nano: LoadedModel) -> None:
     assert nano.name == "codegeex-nano"
     assert nano.format is PromptFormat.NANO_FIM
-    assert not nano.copies_first
     assert nano.trust is not None
     assert nano.config == CodeGeeXConfig(256, 4, 4, 8192, 512, 1e-5)
     assert nano.tokenizer.vocab_size == 8192
@@ -220,7 +219,7 @@ def test_a_config_that_is_none(folder: Path, content: bytes) -> None:
     check_refused(folder, f"{CONFIG_FILE} can't be understood")
 
 
-@pytest.mark.parametrize("key", ["name", "prompt_format", "copies_first", "network", "files"])
+@pytest.mark.parametrize("key", ["name", "prompt_format", "network", "files"])
 def test_a_config_without_an_entry(folder: Path, key: str) -> None:
     rewrite_config(folder, lambda fields: fields.pop(key))
     check_refused(folder, f"{CONFIG_FILE} lacks the entry '{key}'")

@@ -54,9 +54,7 @@ def network(shape: CodeGeeXConfig, seed: int = 1) -> CodeGeeX:
     return made.eval()
 
 
-def model(
-    folder: Path, *, seed: int = 1, copies_first: bool = False, context: int = CONTEXT
-) -> LoadedModel:
+def model(folder: Path, *, seed: int = 1, context: int = CONTEXT) -> LoadedModel:
     path = folder / "tokenizer.json"
     path.write_text(json.dumps(tokenizer_json()), encoding="utf-8")
     shape = config(context)
@@ -66,7 +64,6 @@ def model(
         tokenizer=Tokenizer.from_json(path),
         format=PromptFormat.NANO_FIM,
         config=shape,
-        copies_first=copies_first,
     )
 
 
@@ -93,7 +90,6 @@ def write_folder(
     about = {
         "name": "tiny",
         "prompt_format": format.value,
-        "copies_first": False,
         "network": {
             "hidden_size": shape.hidden_size,
             "num_layers": shape.num_layers,

@@ -1,7 +1,7 @@
 """Completion without a model: what stood behind the same text elsewhere in the file.
 
 Pure text. It takes the longest end of the text before the cursor that also stands elsewhere in the
-file and proposes the rest of the line there. The engine tries it before a weak model.
+file and proposes the rest of the line there. It is what models are compared with.
 
 Measured 2026-11-20 on 1,500 cursors at random places of random lines (300 each in the Python
 standard library, Python packages, C and C++, JavaScript, Perl and shell), the rest of the line
