@@ -34,7 +34,8 @@ FLOORS = {
         ("actions", "workspace"),
         ("completion",),
         ("index", "lsp", "runtime"),
-        ("__init__", "config", "text"),
+        ("config",),
+        ("__init__", "files", "text"),
     ),
     "model_runtime": (
         ("__main__",),
@@ -47,7 +48,7 @@ FLOORS = {
         ("__init__", "errors", "installing", "logs", "options"),
     ),
 }
-MOST_FLOORS, MOST_ROOMS = 9, 25
+MOST_FLOORS, MOST_ROOMS = 10, 25
 LONGEST_INIT = 30
 
 

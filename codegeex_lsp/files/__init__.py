@@ -5,3 +5,5 @@
 
 Knows no settings, no languages and no editor.
 """
+
+__all__ = ["reading"]
