@@ -175,7 +175,7 @@ def modules_after_import(module: str) -> set[str]:
 
 def test_importing_the_server_leaves_models_and_what_is_slow_out() -> None:
     """The index's process and some commands need the others; a window opens without them."""
-    slow = {"pathspec", "sqlite3", "http", "email", "tomlkit"}
+    slow = {"chardet", "sqlite3", "http", "email", "tomlkit"}
     assert not modules_after_import("codegeex_lsp.server") & (HEAVY | slow)
 
 

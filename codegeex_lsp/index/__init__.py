@@ -6,6 +6,7 @@ and by vectors that its server has made for it.
     workspace.py   keeps the store in step with the files and the open documents
     files.py       which files belong to the index, within bounds
     ignoring.py    .gitignore, .git/info/exclude, .codegeexignore
+    patterns.py    what their lines mean, as git reads them
     chunks.py      a file's text by definition
     words.py       identifiers and sentences to words
     store.py       SQLite's full text search (FTS5), which ranks by BM25

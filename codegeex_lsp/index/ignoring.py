@@ -1,26 +1,36 @@
 """Which paths the user's ignore files leave out: .gitignore, .git/info/exclude, .codegeexignore.
 
-The patterns are the pathspec library's; which of them win is said here, as git has it: a file
+What the patterns mean is patterns.py's; which of them win is said here, as git has it: a file
 further down over one further up, a later line over an earlier one. A folder's .codegeexignore comes
 after its .gitignore, so that "!generated.py" takes in again what git leaves out.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
+from codegeex_lsp.files import reading
+from codegeex_lsp.files.reading import Unread, UnreadError
 from codegeex_lsp.index import IGNORE_FILES
+from codegeex_lsp.index.patterns import Patterns
+
+# 64 KiB of the worst patterns take 2.5 s and 35 MiB to prepare; those that people write have a
+# hundredth of that.
+MOST_BYTES = 64 * 1024
+_EVERYTHING = b"*"
+_NOTHING = b""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The patterns of one folder's ignore files."""
+    """The patterns of one folder's ignore files, and how long those are."""
 
     folder: str
-    spec: GitIgnoreSpec
+    patterns: Patterns
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +48,7 @@ class Ignores:
         repository = _repository(Path(root))
         if repository is None:
             return cls()
-        exclude = _git_folder(repository) / "info" / "exclude"
-        found = cls()._with(str(repository), _lines(exclude))
-        folder = repository
+        found, folder = cls(), repository
         for part in Path(root).relative_to(repository).parts:
             found = found.inside(str(folder))
             folder /= part
@@ -49,65 +57,65 @@ class Ignores:
         return found
 
     def inside(self, folder: str) -> Ignores:
-        """With the ignore files that lie in `folder`."""
-        lines = [line for name in IGNORE_FILES for line in _lines(Path(folder, name))]
-        return self._with(folder, lines)
+        """With the ignore files that lie in `folder`, and its repository's own if it is one."""
+        texts = [_exclude(Path(folder)), *(_ignore_file(Path(folder, it)) for it in IGNORE_FILES)]
+        patterns = _patterns(*texts)
+        if not patterns:
+            return self
+        rules = _Rules(folder.rstrip("/\\"), patterns, sum(map(len, texts)))
+        return Ignores((*self.rules, rules))
 
     def leave_out(self, path: str, *, is_folder: bool) -> bool:
         """Whether `path`, which lies in the folder, is ignored."""
         for rules in reversed(self.rules):
-            relative = path[len(rules.folder) :].lstrip("/\\").replace("\\", "/")
-            said = rules.spec.check_file(relative + "/" * is_folder).include
+            relative = os.fsencode(path[len(rules.folder) + 1 :])
+            if os.sep != "/":
+                relative = relative.replace(b"\\", b"/")
+            said = rules.patterns.leave_out(relative, is_folder=is_folder)
             if said is not None:
                 return said
         return False
 
-    def _with(self, folder: str, lines: list[str]) -> Ignores:
-        if not lines:
-            return self
-        spec = _spec(lines)
-        return Ignores((*self.rules, _Rules(folder, spec))) if _says_anything(spec) else self
 
-
-def _spec(lines: list[str]) -> GitIgnoreSpec:
-    """Lines that are no patterns are passed over, as git does."""
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except ValueError:
-        return GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line)])
-
-
-def _says_anything(spec: GitIgnoreSpec) -> bool:
-    """A file of comments would only cost time."""
-    return any(pattern.include is not None for pattern in spec.patterns)
-
-
-def _is_pattern(line: str) -> bool:
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False
-    return True
+@lru_cache(maxsize=8)
+def _patterns(*texts: bytes) -> Patterns:
+    """A changed path asks for the same folders as the one before."""
+    return Patterns(*texts)
 
 
 def _repository(folder: Path) -> Path | None:
-    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+    return next((one for one in (folder, *folder.parents) if os.path.lexists(one / ".git")), None)
 
 
-def _git_folder(repository: Path) -> Path:
+def _exclude(folder: Path) -> bytes:
+    """The patterns that only the repository's own folder has."""
+    git = folder / ".git"
+    if not os.path.lexists(git):
+        return _NOTHING
+    return _read(_git_folder(git) / "info" / "exclude")
+
+
+def _git_folder(git: Path) -> Path:
     """The repository's own folder; a worktree's .git is a file that names another folder."""
-    git = repository / ".git"
-    named = next((line for line in _lines(git) if line.startswith("gitdir:")), "")
-    if not named:
+    named = _read(git).partition(b"\n")[0]
+    if not named.startswith(b"gitdir:"):
         return git
-    worktree = repository / named.removeprefix("gitdir:").strip()
-    common = next(iter(_lines(worktree / "commondir")), ".")
-    return worktree / common
+    place = os.fsdecode(named.removeprefix(b"gitdir:").strip())
+    if place.startswith(("//", "\\\\")):  # another machine, which would get to know us
+        return git
+    worktree = git.parent / place
+    common = _read(worktree / "commondir").partition(b"\n")[0]
+    return worktree / os.fsdecode(common.strip())
 
 
-def _lines(path: Path) -> list[str]:
-    """None of them where there is no such file, or it can't be read."""
+def _ignore_file(path: Path) -> bytes:
+    """As git, a link is none; nor is what else is no file. What can't be read, or is too long, may
+    name anything, so everything is left out."""
+    return _read(path, _EVERYTHING)
+
+
+def _read(path: Path, unread: bytes = _NOTHING) -> bytes:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
+        return reading.data(path, MOST_BYTES, links=False)
+    except UnreadError as error:
+        return unread if error.why in (Unread.LARGE, Unread.REFUSED) else _NOTHING

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -45,38 +45,45 @@ class _Pattern:
     folders_only: bool
 
 
+def _either(expressions: list[bytes]) -> re.Pattern[bytes] | None:
+    if not expressions:
+        return None
+    return re.compile(b"(?:" + b"|".join(expressions) + rb")\Z", re.DOTALL)
+
+
 class _Choice:
     """Whether one of some patterns matches; most are plain names or ends, which cost nothing."""
 
-    def __init__(self, patterns: Iterable[_Pattern]) -> None:
-        self._plain: tuple[set[bytes], set[bytes]] = (set(), set())  # paths, names
+    __slots__ = ("_ends", "_name", "_names", "_path", "_paths")
+
+    def __init__(self, patterns: list[_Pattern]) -> None:
+        plain: list[_Pattern] = []
         ends: list[bytes] = []
-        globs: tuple[list[bytes], list[bytes]] = ([], [])
+        globs: list[_Pattern] = []
         for one in patterns:
             if not _SPECIAL & set(one.glob):
-                self._plain[one.of_name].add(one.glob)
-            elif one.of_name and one.glob.startswith(b"*") and not _SPECIAL & set(one.glob[1:]):
+                plain.append(one)
+            elif one.of_name and one.glob[:1] == b"*" and not _SPECIAL & set(one.glob[1:]):
                 ends.append(one.glob[1:])
             else:
-                globs[one.of_name].append(_translated(one))
+                globs.append(one)
+        self._names = frozenset(one.glob for one in plain if one.of_name)
+        self._paths = frozenset(one.glob for one in plain if not one.of_name)
         self._ends = tuple(ends)
-        self._path, self._name = map(_either, globs)
+        self._name = _either([_translated(one) for one in globs if one.of_name])
+        self._path = _either([_translated(one) for one in globs if not one.of_name])
 
     def matches(self, path: bytes, name: bytes) -> bool:
-        paths, names = self._plain
         return (
-            name in names
-            or path in paths
+            name in self._names
+            or path in self._paths
             or name.endswith(self._ends)
             or bool(self._name and self._name.match(name))
             or bool(self._path and self._path.match(path))
         )
 
 
-def _either(expressions: list[bytes]) -> re.Pattern[bytes] | None:
-    if not expressions:
-        return None
-    return re.compile(b"(?:" + b"|".join(expressions) + rb")\Z", re.DOTALL)
+_NONE = _Choice([])
 
 
 class Patterns:
@@ -89,9 +96,10 @@ class Patterns:
         # The last line first. Of lines in a row that say the same the order makes no difference.
         self._runs: list[tuple[bool, _Choice, _Choice]] = []
         for takes_in, lines in groupby(reversed(patterns), lambda one: one.takes_in):
-            run = list(lines)
-            folders = _Choice(one for one in run if one.folders_only)
-            any_kind = _Choice(one for one in run if not one.folders_only)
+            kinds: tuple[list[_Pattern], list[_Pattern]] = ([], [])
+            for one in lines:
+                kinds[one.folders_only].append(one)
+            any_kind, folders = (_Choice(kind) if kind else _NONE for kind in kinds)
             self._runs.append((takes_in, any_kind, folders))
 
     def __bool__(self) -> bool:
