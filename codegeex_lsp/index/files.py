@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from codegeex_lsp.files import reading
+from codegeex_lsp.files.reading import Unread, UnreadError
 from codegeex_lsp.index.ignoring import Ignores
 from codegeex_lsp.text import languages
 
 # A walk ends there, whatever it has found: a second or two for each 100,000.
 MOST_ENTRIES = 1_000_000
+# These bound what a walk holds in memory, however a workspace is made: source files and folders of
+# one folder, folders to be looked at, the length of a path, and of the ignore files together.
+MOST_OF_FOLDER = MOST_WAITING = 50_000
+LONGEST_PATH = 1_000
+MOST_RULES = 1024 * 1024
+# So often, counted in entries, a walk asks whether it is stopped where nothing is taken.
+LOOK_UP_EVERY = 500
 # Nobody writes code in these, ignored or not.
 _SKIPPED = frozenset(
     (".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache")
@@ -44,6 +54,9 @@ class LeftOut(StrEnum):
     MINIFIED = "minified"
     UNREADABLE = "unreadable"
     TOO_MANY = "too_many"
+
+
+_UNREAD = {Unread.LARGE: LeftOut.LARGE, Unread.NO_TEXT: LeftOut.BINARY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,83 +99,104 @@ class Walk:
 
     def _files(self) -> Iterator[Found]:
         waiting = deque((root, Ignores.above(root)) for root in self.roots)
-        while waiting:
-            folder, ignores = waiting.popleft()
-            ignores = ignores.inside(folder)
+        rules = 0
+        while waiting and self._entries <= MOST_ENTRIES:
+            folder, above = waiting.popleft()
+            ignores = above.inside(folder)
+            if ignores is not above:
+                rules += ignores.rules[-1].size
+                if rules > MOST_RULES:
+                    self.left_out[LeftOut.UNREADABLE] += 1
+                    continue
             for entry in self._listed(folder):
-                self._entries += 1
-                if self._entries > MOST_ENTRIES:
-                    self.left_out[LeftOut.TOO_MANY] += 1
-                    return
                 if self.stopped():
                     return
-                is_folder = entry.is_dir(follow_symlinks=False)
-                if not is_folder:
+                if not entry.is_dir(follow_symlinks=False):
                     found = self._found(entry, ignores)
                     if found is not None:
                         yield found
-                elif entry.name not in _SKIPPED:
-                    if ignores.leave_out(entry.path, is_folder=True):
-                        self.left_out[LeftOut.IGNORED] += 1
-                    else:
+                elif self._goes_into(entry, ignores):
+                    if len(waiting) < MOST_WAITING:
                         waiting.append((entry.path, ignores))
+                    else:
+                        self.left_out[LeftOut.TOO_MANY] += 1
+
+    def _goes_into(self, entry: os.DirEntry[str], ignores: Ignores) -> bool:
+        """A root inside another is looked at as a root."""
+        if entry.name in _SKIPPED or entry.path in self.roots:
+            return False
+        ignored = ignores.leave_out(entry.path, is_folder=True)
+        self.left_out[LeftOut.IGNORED] += ignored
+        return not ignored
 
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+        """The folders in it and the files of known languages, by name."""
+        listed: list[os.DirEntry[str]] = []
         try:
             with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
+                for entry in entries:
+                    self._entries += 1
+                    if self._entries > MOST_ENTRIES or len(listed) == MOST_OF_FOLDER:
+                        self.left_out[LeftOut.TOO_MANY] += 1
+                        break
+                    if self._entries % LOOK_UP_EVERY == 0 and self.stopped():
+                        break
+                    if entry.is_dir(follow_symlinks=False) or languages.of("", entry.name):
+                        listed.append(entry)
         except OSError:
             self.left_out[LeftOut.UNREADABLE] += 1
-            return []
-        named = [entry for entry in listed if _is_text(entry.name)]
+        named = [one for one in listed if _is_text(one.name) and len(one.path) <= LONGEST_PATH]
         if strange := len(listed) - len(named):
             self.left_out[LeftOut.UNREADABLE] += strange
-        return named
+        return sorted(named, key=lambda entry: entry.name)
 
     def _found(self, entry: os.DirEntry[str], ignores: Ignores) -> Found | None:
-        if languages.of("", entry.name) is None:
-            return None
-        if entry.is_symlink():
-            self.left_out[LeftOut.LINK] += 1
-        elif ignores.leave_out(entry.path, is_folder=False):
-            self.left_out[LeftOut.IGNORED] += 1
-        elif looks_secret(entry.name):
-            self.left_out[LeftOut.SECRET] += 1
-        elif entry.is_file(follow_symlinks=False):
-            return self._measured(entry)
-        return None
-
-    def _measured(self, entry: os.DirEntry[str]) -> Found | None:
         try:
-            about = entry.stat(follow_symlinks=False)
+            found = _met(entry.path, entry.stat(follow_symlinks=False), ignores, self.bounds)
         except OSError:
-            self.left_out[LeftOut.UNREADABLE] += 1
+            found = LeftOut.UNREADABLE
+        if isinstance(found, LeftOut):
+            self.left_out[found] += 1
             return None
-        if about.st_size > self.bounds.file_bytes:
-            self.left_out[LeftOut.LARGE] += 1
-            return None
-        return Found(entry.path, about.st_size, f"{about.st_mtime_ns}-{about.st_size}")
+        return found
 
 
 def belongs(path: str, roots: Sequence[str], bounds: Bounds) -> Found | None:
     """The file at `path` if a Walk would come by it, None otherwise; bounds on all files aside."""
-    root = next((root for root in roots if path.startswith(root.rstrip("/\\") + os.sep)), None)
-    if root is None or not os.path.lexists(path):
+    above = [root for root in roots if path.startswith(root.rstrip("/\\") + os.sep)]
+    if not above or not _is_text(path) or len(path) > LONGEST_PATH:
         return None
-    ignores = Ignores.above(root)
-    folder = root
-    walk = Walk(roots, bounds)
-    for part in os.path.relpath(path, root).split(os.sep):
-        ignores = ignores.inside(folder)
-        entry = next((entry for entry in walk._listed(folder) if entry.name == part), None)
-        if entry is None:
-            return None
-        if not entry.is_dir(follow_symlinks=False):
-            return walk._found(entry, ignores) if entry.path == path else None
-        if part in _SKIPPED or ignores.leave_out(entry.path, is_folder=True):
-            return None
-        folder = entry.path
-    return None
+    folder = max(above, key=len)
+    *parts, name = os.path.relpath(path, folder).split(os.sep)
+    if languages.of("", name) is None:
+        return None
+    ignores = Ignores.above(folder).inside(folder)
+    try:
+        for part in parts:
+            folder = os.path.join(folder, part)
+            is_folder = stat.S_ISDIR(os.lstat(folder).st_mode)
+            if not is_folder or part in _SKIPPED or ignores.leave_out(folder, is_folder=True):
+                return None
+            ignores = ignores.inside(folder)
+        found = _met(path, os.lstat(path), ignores, bounds)
+    except OSError:
+        return None
+    return found if isinstance(found, Found) else None
+
+
+def _met(path: str, about: os.stat_result, ignores: Ignores, bounds: Bounds) -> Found | LeftOut:
+    """What a file is that lies in a folder that isn't left out."""
+    if stat.S_ISLNK(about.st_mode):
+        return LeftOut.LINK
+    if ignores.leave_out(path, is_folder=False):
+        return LeftOut.IGNORED
+    if looks_secret(os.path.basename(path)):
+        return LeftOut.SECRET
+    if not stat.S_ISREG(about.st_mode):
+        return LeftOut.UNREADABLE
+    if about.st_size > bounds.file_bytes:
+        return LeftOut.LARGE
+    return Found(path, about.st_size, f"{about.st_mtime_ns}-{about.st_size}")
 
 
 def _is_text(name: str) -> bool:
@@ -175,16 +209,12 @@ def looks_secret(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name.lower()) is not None
 
 
-def read(found: Found) -> str | LeftOut:
-    """The file's text with "\\n" as line ends, or why it isn't taken."""
+def read(found: Found, bounds: Bounds) -> str | LeftOut:
+    """The file's text with "\n" as line ends, or why it isn't taken."""
     try:
-        with open(found.path, "rb") as file:
-            data = file.read(found.size + 1)
-    except OSError:
-        return LeftOut.UNREADABLE
-    if b"\0" in data:
-        return LeftOut.BINARY
-    return judged(data.decode("utf-8", "replace"))
+        return judged(reading.text(found.path, bounds.file_bytes, links=False))
+    except UnreadError as error:
+        return _UNREAD.get(error.why, LeftOut.UNREADABLE)
 
 
 def judged(text: str) -> str | LeftOut:

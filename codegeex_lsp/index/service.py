@@ -1,21 +1,23 @@
 """The index as a process sees it: messages from the server in, answers and its state out.
 
 One JSON object a line each way. The first message is "begin". A thread reads; the main thread does
-one thing at a time and, while it walks, answers questions between two files. A cancelled question
-is dropped, or stopped in the middle. When the server's end closes, everything stops.
+one thing at a time and, while it works on many files, answers questions between two of them. A
+cancelled question is dropped, or stopped in the middle; a walk ends when "move" waits. When the server's end closes, everything stops.
 
     {"do": "begin", "roots": [...], "bounds": {...}}
+    {"do": "move", "roots": [...]}
     {"do": "search", "id": 1, "question": "...", "limit": 10, "under": ""}
     {"do": "alike", "id": 2, "text": "...", "path": "...", "limit": 3}
     {"do": "cancel", "id": 1}
     {"do": "opened", "path": "...", "text": "..."}      {"do": "closed", "path": "..."}
     {"do": "changed", "paths": [...]}
     {"do": "lacking", "id": 3, "model": "...", "limit": 16}
-    {"do": "neighbours", "id": 4, "path": "...", "limit": 8}
+    {"do": "neighbours", "id": 4, "path": "...", "limit": 8, "opened": ["..."]}
     {"do": "embedded", "model": "...", "keys": [...], "vectors": "..."}
 
     {"id": 1, "places": [[path, first, last, title, text, score], ...], "by_vector": false}
     {"id": 2, "gone": true}      {"id": 3, "texts": [[key or path, text], ...]}
+    {"id": 4, "texts": [[path, text], ...], "opened": ["..."]}
     {"id": 4, "failed": "a sentence"}      {"trouble": "what: an error and its place, for the log"}
     {"phase": "ready", "message": "", "files": 10, "chunks": 50, "left_out": {"ignored": 2}}
 
@@ -33,10 +35,11 @@ import sqlite3
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.index import cache
 from codegeex_lsp.index.files import Bounds, LeftOut
 from codegeex_lsp.index.places import Place
@@ -57,6 +60,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._waiting: deque[Message] = deque()
+        self._kinds: Counter[str] = Counter()  # of those that wait
         self._cancelled: set[int] = set()
         self._changed = threading.Condition()
         self.ended = False
@@ -70,6 +74,7 @@ class Inbox:
                     self._cancelled.add(message["id"])
                 else:
                     self._waiting.append(message)
+                    self._kinds[message["do"]] += 1
                 self._changed.notify()
         with self._changed:
             self.ended = True
@@ -79,15 +84,26 @@ class Inbox:
         """The oldest message; None at the end, or when none came in time."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.ended, timeout_s)
-            return None if self.ended or not self._waiting else self._waiting.popleft()
+            if self.ended or not self._waiting:
+                return None
+            message = self._waiting.popleft()
+            self._kinds[message["do"]] -= 1
+            return message
 
     def questions(self) -> list[Message]:
         """Take the questions only; what changes the index stays in its order."""
         with self._changed:
+            if not any(self._kinds[kind] for kind in QUESTIONS):
+                return []
             found = [message for message in self._waiting if message["do"] in QUESTIONS]
             for message in found:
                 self._waiting.remove(message)
+                self._kinds[message["do"]] -= 1
             return found
+
+    def has(self, kind: str) -> bool:
+        """Whether such a message waits."""
+        return self._kinds[kind] > 0
 
     def is_cancelled(self, number: int) -> bool:
         return self.ended or number in self._cancelled
@@ -111,7 +127,7 @@ class Service:
         self._bounds = Bounds(**begin["bounds"])
         try:
             directory = cache.folder(os.environ)
-            path, lock = cache.claim(directory, begin["roots"])
+            path, lock = cache.claim(directory, Folders(begin["roots"]).real)
             cache.tidy(directory)
             with lock:
                 store = Store(path)
@@ -172,8 +188,13 @@ class Service:
                 told = [(key.hex(), text) for key, text in texts]
                 self._say({"id": message["id"], "texts": told})
             case "neighbours":
-                near = self._workspace.neighbours(message["path"], message["limit"])
-                self._say({"id": message["id"], "texts": near})
+                opened = message["opened"]
+                near = self._workspace.neighbours(message["path"], message["limit"], opened)
+                told = {"texts": near, "opened": self._workspace.respelled(opened)}
+                self._say({"id": message["id"], **told})
+            case "move":
+                self._workspace.move(message["roots"])
+                return True
             case "embedded":
                 keys = map(bytes.fromhex, message["keys"])
                 vectors = _vectors(message["vectors"], len(message["keys"]))
@@ -188,7 +209,7 @@ class Service:
                 self._answer(question)
         if time.monotonic() - self._told > STATE_EVERY_S:
             self._tell()
-        return not self._inbox.ended
+        return not self._inbox.ended and not self._inbox.has("move")
 
     # --- answering ------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Chunks on disk and their search: SQLite's FTS5, a part of Python, which ranks by BM25.
 
-    files   path, stamp     one row a file; the stamp tells whether it must be read again
+    files   path, stamp     one row a file; the stamp tells whether it must be read again, and
+            shown           the part of the path that is searched
     chunks  lines, title, text, and by which key vectors.py knows the text
     words   what is searched: the words of path, title and text, without their text (FTS5)
 
@@ -23,7 +24,7 @@ from codegeex_lsp.index.chunks import Chunk
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.vectors import Vectors
 
-VERSION = 2
+VERSION = 3
 # A name says more than what stands in a body. For twice 50 sentences about functions of Python's
 # standard library the mean reciprocal rank is 0.22 and 0.24; 0.20 and 0.23 with a title of 3, 0.20
 # and 0.21 with equal weights.
@@ -32,7 +33,8 @@ PATH_WEIGHT, TITLE_WEIGHT, TEXT_WEIGHT = 1.0, 6.0, 1.0
 STEPS = 10_000
 
 _TABLES = """
-CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, stamp TEXT NOT NULL);
+CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, stamp TEXT NOT NULL,
+    shown TEXT NOT NULL);
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY, file INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     title TEXT NOT NULL, text TEXT NOT NULL, key BLOB NOT NULL
@@ -120,6 +122,15 @@ class Store:
         """The stamp of each file."""
         return dict(self._database.execute("SELECT path, stamp FROM files"))
 
+    def holds(self, path: str) -> bool:
+        return bool(list(self._database.execute("SELECT 1 FROM files WHERE path = ?", (path,))))
+
+    def under(self, path: str) -> list[str]:
+        """The file at that path, or all files in that folder."""
+        first, last = path + os.sep, path + chr(ord(os.sep) + 1)
+        sql = "SELECT path FROM files WHERE path = ? OR path > ? AND path < ? ORDER BY path"
+        return [found for (found,) in self._database.execute(sql, (path, first, last))]
+
     def sizes(self) -> tuple[int, int]:
         """How many files and chunks."""
         sql = "SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM chunks)"
@@ -128,9 +139,9 @@ class Store:
 
     def put(self, path: str, stamp: str, chunks: Iterable[Chunk], shown: str) -> None:
         """In place of what was known of that file; `shown` is the path's part worth searching."""
-        self.remove(path, shown)
+        self.remove(path)
         row = self._database.execute(
-            "INSERT INTO files (path, stamp) VALUES (?, ?)", (path, stamp)
+            "INSERT INTO files (path, stamp, shown) VALUES (?, ?, ?)", (path, stamp, shown)
         ).lastrowid
         for chunk in chunks:
             number = self._database.execute(
@@ -138,10 +149,10 @@ class Store:
             ).lastrowid
             self._database.execute(_ADD, (number, *_searched(shown, chunk.title, chunk.text)))
 
-    def remove(self, path: str, shown: str) -> None:
+    def remove(self, path: str) -> None:
         """Forget a file; one that isn't known is ignored."""
-        sql = "SELECT id FROM files WHERE path = ?"
-        for (row,) in self._database.execute(sql, (path,)).fetchall():
+        sql = "SELECT id, shown FROM files WHERE path = ?"
+        for row, shown in self._database.execute(sql, (path,)).fetchall():
             known = "SELECT id, title, text FROM chunks WHERE file = ?"
             for number, title, text in self._database.execute(known, (row,)).fetchall():
                 self._database.execute(_TAKE_AWAY, (number, *_searched(shown, title, text)))

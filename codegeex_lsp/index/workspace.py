@@ -2,7 +2,9 @@
 
 An open document counts with the editor's text, saved or not, and is taken from the disk again when
 it is closed. Whatever way it came to be, the store holds what one fresh walk would put into it.
-`alive` is asked between files: that is when questions are answered and the end is noticed.
+Whatever way a path is spelled, it counts as what it is on the disk; answers spell it as the editor
+spells the folder it lies in. `alive` is asked between files: that is when questions are answered
+and the end is noticed.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+from codegeex_lsp.files.folders import Folders, real
 from codegeex_lsp.index import IGNORE_FILES, chunks, files, fusion, words
 from codegeex_lsp.index.files import Bounds, Found, LeftOut, Walk
 from codegeex_lsp.index.places import Place
@@ -27,7 +31,7 @@ LARGEST_NEIGHBOUR = 64 * 1024
 
 
 class Workspace:
-    """`roots` are absolute paths of folders."""
+    """`roots` are absolute paths of folders, as the editor spells them."""
 
     def __init__(
         self,
@@ -37,11 +41,16 @@ class Workspace:
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
-        self._roots = tuple(root.rstrip("/\\") or root for root in roots)
+        self._folders = Folders(roots)
         self._bounds = bounds
         self._alive = alive
-        self._texts: dict[str, str] = {}  # of open documents, by path
+        self._open: dict[str, str] = {}  # real paths of open documents, by the editor's
+        self._texts: dict[str, str] = {}  # of open documents, by real path
         self.left_out: Counter[LeftOut] = Counter()
+
+    def move(self, roots: Sequence[str]) -> None:
+        """The workspace has other folders now; a walk takes them in."""
+        self._folders = Folders(roots)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -50,7 +59,7 @@ class Workspace:
 
     def walk(self) -> bool:
         """Look at all files and take in what is new or changed. False when it was ended early."""
-        walk = Walk(self._roots, self._bounds, lambda: not self._alive())
+        walk = Walk(self._folders.real, self._bounds, lambda: not self._alive())
         known = self._store.stamps()
         gone = set(known)
         changed: list[Found] = []
@@ -64,12 +73,13 @@ class Workspace:
         if not self._alive():
             return False
         self._take(changed, walk.left_out)
+        self._forget(sorted(gone))
+        if not self._alive():
+            return False
         with self._store.together():
-            for path in gone:
-                self._remove(path)
             self._store.vectors.forget_unused()
         self.left_out = walk.left_out
-        return self._alive()
+        return True
 
     def changed(self, paths: Sequence[str]) -> bool:
         """Files were written, moved or deleted. True when a walk is needed to know which."""
@@ -79,26 +89,35 @@ class Workspace:
             if os.path.basename(path) in IGNORE_FILES or os.path.isdir(path):
                 return True
         for path in paths:
-            self._look_at(path)
+            if not self._alive():
+                return True
+            self._look_at(real(path))
         return False
 
     def opened(self, path: str, text: str) -> None:
         """An editor's document, as it is in the editor now."""
-        if self._texts.get(path) == text:
-            return
-        self._texts[path] = text
-        self._look_at(path)
+        place = real(path)
+        if self._open.get(path, place) != place:  # a link that leads elsewhere now
+            self.closed(path)
+        self._open[path] = place
+        if self._texts.get(place) != text:
+            self._texts[place] = text
+            self._look_at(place)
 
     def closed(self, path: str) -> None:
-        """The disk's text counts again."""
-        if self._texts.pop(path, None) is not None:
-            self._look_at(path)
+        """The disk's text counts again, unless the file is open by another path, too."""
+        place = self._open.pop(path, None)
+        if place is not None and place not in self._open.values():
+            del self._texts[place]
+            self._look_at(place)
 
     def search(
         self, question: str, limit: int, under: str, cancelled: Callable[[], bool]
     ) -> list[Place]:
         """Places for a sentence or names, best first. `under` is a file, or a folder."""
-        return self._store.search(words.asked(question), limit, under=under, cancelled=cancelled)
+        inside = real(under) if under else ""
+        places = self._store.search(words.asked(question), limit, under=inside, cancelled=cancelled)
+        return self._spelled(places)
 
     def search_by_both(
         self,
@@ -113,7 +132,8 @@ class Workspace:
 
         False when the places have no vectors of that model, so that words alone count.
         """
-        near = self._store.near(model, vector, max(limit, fusion.DEPTH), under)
+        inside = real(under) if under else ""
+        near = self._spelled(self._store.near(model, vector, max(limit, fusion.DEPTH), inside))
         if not near:
             return self.search(question, limit, under, cancelled), False
         named = self.search(question, max(limit, fusion.DEPTH), under, cancelled)
@@ -131,41 +151,57 @@ class Workspace:
 
     def alike(self, text: str, path: str, limit: int, cancelled: Callable[[], bool]) -> list[Place]:
         """Places in files other than `path` that have to do with the code in `text`."""
-        return self._store.search(words.asked(text), limit, without=path, cancelled=cancelled)
+        found = self._store.search(
+            words.asked(text), limit, without=real(path), cancelled=cancelled
+        )
+        return self._spelled(found)
 
-    def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
-        """Paths and texts of files in the language of `path` that are not open, the nearest last:
-        by the folders they share with it and those between, and the newest first of equals."""
-        language, folders = languages.of("", path), path.split(os.sep)[:-1]
+    def neighbours(
+        self, path: str, limit: int, opened: Sequence[str] = ()
+    ) -> list[tuple[str, str]]:
+        """Paths and texts of files in the language of `path` that are not `opened`, the nearest
+        last: by the folders they share with it and those between, and the newest first of equals."""
+        place, open_places = real(path), set(map(real, opened)) | self._texts.keys()
+        language, folders = languages.of("", place), place.split(os.sep)[:-1]
         candidates = [
             (*_nearness(folders, other), _written_at(stamp), other)
             for other, stamp in self._store.stamps().items()
-            if other != path and other not in self._texts and languages.of("", other) == language
+            if other != place and other not in open_places and languages.of("", other) == language
         ]
         near: list[tuple[str, str]] = []
         for *_, other in sorted(candidates, reverse=True):
-            found = files.belongs(other, self._roots, self._bounds)
+            found = files.belongs(other, self._folders.real, self._bounds)
             if found is not None and found.size <= LARGEST_NEIGHBOUR:
-                text = files.read(found)
+                text = files.read(found, self._bounds)
                 if not isinstance(text, LeftOut):
-                    near.append((other, text))
+                    near.append((self._folders.spell(other), text))
             if len(near) == limit:
                 break
         return near[::-1]
 
+    def respelled(self, paths: Iterable[str]) -> list[str]:
+        """As answers spell what lies there."""
+        return [self._folders.spell(real(path)) for path in paths]
+
+    def _spelled(self, places: Iterable[Place]) -> list[Place]:
+        return [replace(place, path=self._folders.spell(place.path)) for place in places]
+
     def _look_at(self, path: str) -> None:
         """Bring one path up to date; a folder that is gone takes along all that was in it."""
-        found = files.belongs(path, self._roots, self._bounds)
-        if found is not None:
-            known = self._store.stamps()
-            if path in known or len(known) < self._bounds.files:
-                self._take([found], Counter())
-            return
-        inside = path + os.sep
-        with self._store.together():
-            for known_path in self._store.stamps():
-                if known_path == path or known_path.startswith(inside):
-                    self._remove(known_path)
+        found = files.belongs(path, self._folders.real, self._bounds)
+        if found is None:
+            self._forget(self._store.under(path))
+        elif self._store.holds(path) or self._store.sizes()[0] < self._bounds.files:
+            self._take([found], Counter())
+
+    def _forget(self, paths: Sequence[str]) -> None:
+        """A piece at a time, as they are taken; the rest stays when all ends."""
+        for begin in range(0, len(paths), AT_ONCE):
+            if not self._alive():
+                return
+            with self._store.together():
+                for path in paths[begin : begin + AT_ONCE]:
+                    self._store.remove(path)
 
     def _take(self, changed: Sequence[Found], left_out: Counter[LeftOut]) -> None:
         with self._store.together():
@@ -175,25 +211,17 @@ class Workspace:
                 text = self._text(found)
                 if isinstance(text, LeftOut):
                     left_out[text] += 1
-                    self._remove(found.path)
+                    self._store.remove(found.path)
                     continue
                 stamp = OPEN + found.stamp if found.path in self._texts else found.stamp
                 language = languages.of("", found.path)
                 pieces = chunks.cut(text, language)
-                self._store.put(found.path, stamp, pieces, self._shown(found.path))
+                self._store.put(found.path, stamp, pieces, self._folders.shown(found.path))
 
     def _text(self, found: Found) -> str | LeftOut:
         if (text := self._texts.get(found.path)) is not None:
             return files.judged(text)
-        return files.read(found)
-
-    def _remove(self, path: str) -> None:
-        self._store.remove(path, self._shown(path))
-
-    def _shown(self, path: str) -> str:
-        """The path inside its root."""
-        root = next((root for root in self._roots if path.startswith(root + os.sep)), "")
-        return path[len(root) :]
+        return files.read(found, self._bounds)
 
 
 def _nearness(folders: Sequence[str], path: str) -> tuple[int, int]:

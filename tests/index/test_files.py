@@ -168,7 +168,7 @@ def test_the_number_of_entries_looked_at_is_bounded(
 def test_what_no_one_wants_found_is_left_out(tmp_path: Path, data: bytes, why: LeftOut) -> None:
     (tmp_path / "a.py").write_bytes(data)
     [found] = Walk([str(tmp_path)], Bounds())
-    assert files.read(found) is why
+    assert files.read(found, Bounds()) is why
 
 
 @pytest.mark.parametrize("name", [".env.js", "secrets.py", "credentials.ts", "Passwords.java"])
