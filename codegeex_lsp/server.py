@@ -22,6 +22,7 @@ from codegeex_lsp.handlers import (
     completion,
     did_change_configuration,
     did_change_watched_files,
+    did_change_workspace_folders,
     did_save,
     initialize,
     initialized,
@@ -40,6 +41,7 @@ HANDLERS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     types.SHUTDOWN: (shutdown.handle, None),
     types.WORKSPACE_DID_CHANGE_CONFIGURATION: (did_change_configuration.handle, None),
     types.WORKSPACE_DID_CHANGE_WATCHED_FILES: (did_change_watched_files.handle, None),
+    types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: (did_change_workspace_folders.handle, None),
     types.TEXT_DOCUMENT_DID_SAVE: (did_save.handle, types.SaveOptions(include_text=False)),
     # Without an options object pygls registers the handler but does not advertise it.
     types.TEXT_DOCUMENT_INLINE_COMPLETION: (

@@ -23,9 +23,10 @@ class Folders:
     """Each once, in the editor's order. Asks the disk when it is made."""
 
     def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = [path.rstrip("/\\") or path for path in paths]
         self._spelled: dict[str, str] = {}  # by the real path
-        for path in paths:
-            self._spelled.setdefault(real(path), path.rstrip("/\\") or path)
+        for path in self._paths:
+            self._spelled.setdefault(real(path), path)
 
     def __bool__(self) -> bool:
         return bool(self._spelled)
@@ -37,6 +38,17 @@ class Folders:
     @property
     def real(self) -> tuple[str, ...]:
         return tuple(self._spelled)
+
+    def changed(self, added: Iterable[str], removed: Iterable[str]) -> Folders:
+        """With some and without others; one that was there twice may still be there once."""
+        kept = list(self._paths)
+        for path in removed:
+            path = path.rstrip("/\\") or path
+            if path in kept:
+                kept.remove(path)
+            else:
+                kept = [one for one in kept if real(one) != real(path)]
+        return Folders((*kept, *added))
 
     def containing(self, path: str) -> str | None:
         """The innermost folder that `path` lies in, as the editor spells it."""

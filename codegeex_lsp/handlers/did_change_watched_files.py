@@ -15,12 +15,13 @@ def handle(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
 
 
 async def watch(session: Session) -> None:
-    """Ask the client to tell us, where it can be asked. Only what the index may hold, and every
-    deletion, since a deleted folder is told of by its own name."""
+    """Ask the client to tell us, once and where it can be asked. Only what the index may hold, and
+    every deletion, since a deleted folder is told of by its own name."""
     workspace = session.server.client_capabilities.workspace
-    watching = workspace and workspace.did_change_watched_files
-    if not (watching and watching.dynamic_registration and session.retrieval.can_start):
+    able = workspace and workspace.did_change_watched_files
+    if session.watches or not (able and able.dynamic_registration and session.retrieval.can_start):
         return
+    session.watches = True
     endings = sorted({end[1:] for language in languages.LANGUAGES for end in language.suffixes})
     written = types.WatchKind.Create | types.WatchKind.Change
     options = types.DidChangeWatchedFilesRegistrationOptions(

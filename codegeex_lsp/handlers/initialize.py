@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
+from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.handlers import did_change_configuration
 from codegeex_lsp.text import file_uris
 from codegeex_lsp.window.session import Session
@@ -13,7 +14,7 @@ def handle(session: Session, params: types.InitializeParams) -> None:
     if params.initialization_options is not None:
         did_change_configuration.apply(session, params.initialization_options)
         session.initial_settings = session.settings
-    session.retrieval.roots = _roots(params)
+    session.retrieval.move(Folders(_paths(params)))
     text = params.capabilities.text_document
     if text is not None and text.inline_completion is not None:
         # Ghost text and a menu entry with the same words would be one too many. pygls offers the
@@ -21,10 +22,9 @@ def handle(session: Session, params: types.InitializeParams) -> None:
         session.server.protocol.fm.features.pop(types.TEXT_DOCUMENT_COMPLETION, None)
 
 
-def _roots(params: types.InitializeParams) -> tuple[str, ...]:
-    """The workspace's folders as paths; older clients name one only."""
+def _paths(params: types.InitializeParams) -> list[str]:
+    """Of the workspace's folders; older clients name one only."""
     folders = [folder.uri for folder in params.workspace_folders or ()]
     if not folders and params.root_uri:
         folders = [params.root_uri]
-    paths = [path for uri in folders if (path := file_uris.to_path(uri))]
-    return tuple(dict.fromkeys(path.rstrip("/\\") or path for path in paths))
+    return [path for uri in folders if (path := file_uris.to_path(uri))]

@@ -61,7 +61,7 @@ def _place(session: Session, place: Place) -> dict[str, Any]:
     start, end = types.Position(place.first, 0), types.Position(place.last + 1, 0)
     return {
         "uri": file_uris.of_path(place.path),
-        "path": session.retrieval.shown(place.path),
+        "path": session.retrieval.folders.shown(place.path),
         "range": types.Range(start, end),
         "title": place.title,
         "score": round(place.score, 3),

@@ -2,7 +2,8 @@
 
 One JSON object a line each way. The first message is "begin". A thread reads; the main thread does
 one thing at a time and, while it works on many files, answers questions between two of them. A
-cancelled question is dropped, or stopped in the middle; a walk ends when "move" waits. When the server's end closes, everything stops.
+cancelled question is dropped, or stopped in the middle; a walk ends when "move" waits. When the
+server's end closes, everything stops.
 
     {"do": "begin", "roots": [...], "bounds": {...}}
     {"do": "move", "roots": [...]}
@@ -190,8 +191,8 @@ class Service:
             case "neighbours":
                 opened = message["opened"]
                 near = self._workspace.neighbours(message["path"], message["limit"], opened)
-                told = {"texts": near, "opened": self._workspace.respelled(opened)}
-                self._say({"id": message["id"], **told})
+                respelled = self._workspace.respelled(opened)
+                self._say({"id": message["id"], "texts": near, "opened": respelled})
             case "move":
                 self._workspace.move(message["roots"])
                 return True

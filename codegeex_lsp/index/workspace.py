@@ -159,8 +159,8 @@ class Workspace:
     def neighbours(
         self, path: str, limit: int, opened: Sequence[str] = ()
     ) -> list[tuple[str, str]]:
-        """Paths and texts of files in the language of `path` that are not `opened`, the nearest
-        last: by the folders they share with it and those between, and the newest first of equals."""
+        """Paths and texts of files in the language of `path` that are not `opened`, nearest last:
+        by the folders they share with it and those between, and the newest first of equals."""
         place, open_places = real(path), set(map(real, opened)) | self._texts.keys()
         language, folders = languages.of("", place), place.split(os.sep)[:-1]
         candidates = [

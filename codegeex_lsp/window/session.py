@@ -20,6 +20,7 @@ from codegeex_lsp.actions.performer import Performer
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.completer import Completer
 from codegeex_lsp.config.settings import Settings, load_trusted
+from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.lsp.errors import ClientRefusedError
 from codegeex_lsp.lsp.server import DocumentEvent, DocumentEventKind, HardenedServer
 from codegeex_lsp.runtime.client import LinkState, Phase, RuntimeClient
@@ -60,10 +61,12 @@ class Session:
         self.neighbours = Neighbours(
             self.retrieval.neighbours,
             self.runtime.remember,
+            lambda path: self.retrieval.folders.spell(path),
             lambda: (one.uri for one in server.documents),
         )
         self.performer = Performer(self.runtime)
         self.delivery = Delivery(server)
+        self.watches = False  # the editor was asked to tell of files that change
         self.postponed: Postponed | None = None
         self.errands: dict[asyncio.Task[Any], str] = {}  # and whose document they are about
         self._tokens = itertools.count(1)
@@ -85,7 +88,7 @@ class Session:
         """What codegeex/status says."""
         state = self.runtime.state
         told = {"phase": state.phase.value, "message": state.message, "model": self._model()}
-        if not self.retrieval.roots:
+        if not self.retrieval.folders:
             return told
         return {**told, "index": self.retrieval.state.plain()}
 
@@ -213,6 +216,15 @@ class Session:
             self.remembering.changed(snapshot)
         self.neighbours.forget()
         self.neighbours.again(self._remembered())
+
+    def move(self, folders: Folders) -> None:
+        """The workspace has these folders now."""
+        self.retrieval.move(folders)
+        for snapshot in self.server.documents:
+            self.retrieval.document(snapshot)
+        self.neighbours.forget()
+        self.neighbours.again(self._remembered())
+        self.server.protocol.notify(STATUS_METHOD, self.status())
 
     def _remembered(self) -> list[str]:
         """The open documents that are learned from."""

@@ -207,13 +207,21 @@ class IndexClient:
         answer = await self._ask(do="lacking", model=model, limit=limit)
         return [(key, text) for key, text in answer["texts"]]
 
-    async def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
-        """Paths and texts of files near `path` that are not open, the nearest last.
+    async def neighbours(
+        self, path: str, limit: int, opened: Sequence[str]
+    ) -> tuple[list[tuple[str, str]], list[str]]:
+        """Paths and texts of files near `path` that are not `opened`, the nearest last; and how
+        the opened ones would be spelled.
 
         The first time it waits for the index to be built. Raises NoIndexError.
         """
-        answer = await self._ask(do="neighbours", path=path, limit=limit)
-        return [(near, text) for near, text in answer["texts"]]
+        question = {"path": path, "limit": limit, "opened": list(opened)}
+        answer = await self._ask(do="neighbours", **question)
+        return [(near, text) for near, text in answer["texts"]], answer["opened"]
+
+    def move(self, roots: Sequence[str]) -> None:
+        """The workspace has other folders now."""
+        self._send(do="move", roots=list(roots))
 
     def embedded(self, model: str, keys: Sequence[str], vectors: bytes) -> None:
         """What the model made of the texts of those keys."""

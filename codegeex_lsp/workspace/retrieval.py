@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from codegeex_lsp.config.settings import IndexSettings, Settings
+from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.runtime.client import RuntimeClient
 from codegeex_lsp.runtime.remembering import Remembering
@@ -25,7 +26,7 @@ OFF = 'The index of the workspace is turned off; set "codegeex.index.enabled" to
 
 
 class Retrieval:
-    """`roots` are the workspace's folders, set once by initialize."""
+    """`folders` are the workspace's, none before move()."""
 
     def __init__(
         self,
@@ -33,13 +34,13 @@ class Retrieval:
         runtime: RuntimeClient,
         on_state: Callable[[IndexState], None],
     ) -> None:
-        self.roots: tuple[str, ...] = ()
+        self.folders = Folders(())
         self._settings = settings
         self._on_state = on_state
         self._index = IndexClient(self._became)
         self.vectors = IndexVectors(runtime, self._index, lambda: self.can_start)
         self._texts = Remembering(self._tell, lambda _: True, forgotten_after_s=0.0)
-        self.snippets = Snippets(self._alike, self.shown)
+        self.snippets = Snippets(self._alike, lambda path: self.folders.shown(path))
 
     @property
     def state(self) -> IndexState:
@@ -49,12 +50,12 @@ class Retrieval:
     def can_start(self) -> bool:
         """Also whether one that runs may be used: it may have been turned off since."""
         settings = self._settings()
-        return bool(self.roots) and settings.enabled and settings.index.enabled
+        return bool(self.folders) and settings.enabled and settings.index.enabled
 
     def start(self) -> None:
         """Once; never waits. Without a folder, or turned off, nothing starts."""
         if self.can_start:
-            self._index.start(self.roots, _bounds(self._settings().index))
+            self._index.start(self.folders.spelled, _bounds(self._settings().index))
             self.vectors.start()
 
     async def close(self) -> None:
@@ -62,18 +63,20 @@ class Retrieval:
         await self.vectors.close()
         await self._index.close()
 
-    def shown(self, path: str) -> str:
-        """The path as people and models should read it: inside its folder, with slashes."""
-        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
-        return path if root is None else os.path.relpath(path, root).replace(os.sep, "/")
+    def move(self, folders: Folders) -> None:
+        """The workspace has these folders now; nothing is told any more of what lies elsewhere."""
+        self.folders = folders
+        self._index.move(folders.spelled)
+        self.snippets.forget_all()
+        self.vectors.look()
 
     def names(self, uri: str) -> tuple[str, str]:
         """Of the document's folder and, inside it, of the document, as models should read them."""
         path = file_uris.to_path(uri) or ""
-        root = next((one for one in self.roots if path.startswith(one + os.sep)), None)
+        root = self.folders.containing(path)
         if root is None:
-            return "", uri.rpartition("/")[2]
-        return os.path.basename(root), self.shown(path)
+            return "", os.path.basename(path) or uri.rpartition("/")[2]
+        return os.path.basename(root), self.folders.shown(path)
 
     async def search(self, question: str, limit: int, under: str) -> tuple[list[Place], str]:
         """Places for a sentence or names. `under` is a path or URI, relative to the first folder.
@@ -87,7 +90,7 @@ class Retrieval:
         if self.vectors.wanted:
             vector, note = await self.vectors.of_question(question)
         places, helped = await self._index.search(question, limit, self._whole(under), vector)
-        return places, note or ("" if helped or not self.vectors.wanted else NOT_YET)
+        return self._inside(places), note or ("" if helped or not self.vectors.wanted else NOT_YET)
 
     def near(self, snapshot: Snapshot, position: Position) -> tuple[Snippet, ...]:
         """The snippets for a completion that are known now."""
@@ -95,7 +98,7 @@ class Retrieval:
 
     def _whole(self, path: str) -> str:
         path = file_uris.to_path(path) or path
-        return os.path.normpath(os.path.join(self.roots[0], path)) if path else ""
+        return os.path.normpath(os.path.join(self.folders.spelled[0], path)) if path else ""
 
     # --- what happens to files ------------------------------------------------------------------
 
@@ -121,17 +124,25 @@ class Retrieval:
 
     async def _alike(self, text: str, uri: str, limit: int) -> list[Place]:
         self._check()
-        return await self._index.alike(text, file_uris.to_path(uri) or "", limit)
+        return self._inside(await self._index.alike(text, file_uris.to_path(uri) or "", limit))
 
-    async def neighbours(self, path: str, limit: int) -> list[tuple[str, str]]:
+    def _inside(self, places: list[Place]) -> list[Place]:
+        """Without those of folders that the workspace has no longer, but the index still."""
+        return [place for place in places if self.folders.containing(place.path) is not None]
+
+    async def neighbours(
+        self, path: str, limit: int, opened: Sequence[str]
+    ) -> tuple[list[tuple[str, str]], list[str]]:
         """As IndexClient.neighbours."""
         self._check()
-        return await self._index.neighbours(path, limit)
+        near, respelled = await self._index.neighbours(path, limit, opened)
+        inside = [pair for pair in near if self.folders.containing(pair[0]) is not None]
+        return inside, respelled
 
     def _check(self) -> None:
         """Raises NoIndexError."""
         if not self.can_start:
-            raise NoIndexError(OFF if self.roots else NO_FOLDER)
+            raise NoIndexError(OFF if self.folders else NO_FOLDER)
 
     def _tell(self, message: Remember | Forget) -> None:
         path = file_uris.to_path(message.document)

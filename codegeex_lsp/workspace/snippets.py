@@ -78,6 +78,11 @@ class Snippets:
             work.cancel()
         self._choices.pop(uri, None)
 
+    def forget_all(self) -> None:
+        """What was chosen may be another workspace's."""
+        for uri in {*self._choices, *self._choosing}:
+            self.forget(uri)
+
     async def _choose(
         self, snapshot: Snapshot, position: Position, before: tuple[Snippet, ...]
     ) -> None:

@@ -129,12 +129,12 @@ async def test_an_answer_is_as_long_as_it_is(root: str, monkeypatch: pytest.Monk
     answer = """
 import sys
 begin, question = sys.stdin.readline(), sys.stdin.readline()
-print('{"id": 1, "texts": [["a.py", "' + "x" * 40_000_000 + '"]]}', flush=True)
+print('{"id": 1, "texts": [["a.py", "' + "x" * 40_000_000 + '"]], "opened": []}', flush=True)
 """
     monkeypatch.setattr(index_client, "COMMAND", (sys.executable, "-c", answer))
     client = IndexClient(lambda _: None)
     client.start([root], BOUNDS)
     async with asyncio.timeout(60):
-        [(path, text)] = await client.neighbours("b.py", 1)
+        [(path, text)], _ = await client.neighbours("b.py", 1, [])
     assert (path, len(text)) == ("a.py", 40_000_000)
     await client.close()

@@ -13,14 +13,16 @@ async def test_of_ten_thousand_documents_the_newest_are_asked_about_one_after_th
     told: list[Remember | Forget] = []
     may_answer, done = asyncio.Event(), asyncio.Event()
 
-    async def ask(path: str, limit: int) -> list[tuple[str, str]]:
+    async def ask(
+        path: str, limit: int, opened: list[str]
+    ) -> tuple[list[tuple[str, str]], list[str]]:
         asked.append(path)
         await may_answer.wait()
         if path == "/9999.py":
             done.set()
-        return [(f"/near{path}", "x = 1\n")]
+        return [(f"/near{path}", "x = 1\n")], opened
 
-    neighbours = Neighbours(ask, told.append, lambda: ())
+    neighbours = Neighbours(ask, told.append, str, lambda: ())
     neighbours.opened("file:///0.py")
     await asyncio.sleep(0)
     for number in range(10_000):
