@@ -12,6 +12,8 @@ from pathlib import Path
 from codegeex_lsp.actions.plan import Refusal
 from codegeex_lsp.actions.template import Template
 from codegeex_lsp.config.settings import TrustedSettings, config_path
+from codegeex_lsp.files import reading
+from codegeex_lsp.files.reading import UnreadError
 
 SUFFIXES = ("", ".txt", ".md", ".prompt")
 MAX_BYTES = 64 * 1024
@@ -35,13 +37,9 @@ def read(place: Path, name: str) -> Template:
         raise Refusal(f'There is no template "{name:.60}" in {place}; there are: {known}.')
     path = files[name]
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise Refusal(f"The template {path} is longer than {MAX_BYTES // 1024} KiB.")
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise Refusal(f"The template {path} can't be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise Refusal(f"The template {path} is not UTF-8 text.") from None
+        text = reading.text(path, MAX_BYTES, links=True)
+    except UnreadError as error:
+        raise Refusal(f"The template {path} {error}.") from None
     if not text.strip():
         raise Refusal(f"The template {path} is empty.")
     return Template(name, text)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +16,8 @@ from pathlib import Path
 from codegeex_lsp.completion.completer import Answer, Completer
 from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.config.settings import Settings, load_trusted
+from codegeex_lsp.files import reading
+from codegeex_lsp.files.reading import UnreadError
 from codegeex_lsp.runtime.client import Phase, RuntimeClient
 from codegeex_lsp.text.documents import Position, Snapshot, content_length
 from model_runtime.wire.protocol import Reason
@@ -71,7 +72,8 @@ def _find(place: str) -> _Target:
         problem = f"expected FILE:LINE:COL with numbers from 1, not {place[:200]!r}"
         raise _BadPlaceError(problem) from None
     # Without a language id the file's name tells the language.
-    snapshot = Snapshot.of(path.resolve().as_uri(), 0, "", _read(path))
+    text = _read(path)
+    snapshot = Snapshot.of(path.resolve().as_uri(), 0, "", text)
     if not 1 <= line <= len(snapshot.lines):
         raise _BadPlaceError(f"{path} has {len(snapshot.lines)} lines; there is no line {line}")
     width = content_length(snapshot.lines[line - 1])
@@ -85,19 +87,12 @@ def _find(place: str) -> _Target:
 def _read(path: Path) -> str:
     limit = Settings().completion.max_file_size
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise _BadPlaceError(f"{path} is not a file")
         # No character is longer than four bytes.
-        text = path.read_bytes().decode("utf-8") if status.st_size <= 4 * limit else None
-    except OSError as error:
-        raise _BadPlaceError(f"{path} can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _BadPlaceError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    if text is None or len(text) > limit:
+        text = reading.text(path, 4 * limit, links=True)
+    except UnreadError as error:
+        raise _BadPlaceError(f"{path} {error}") from None
+    if len(text) > limit:
         raise _BadPlaceError(f"{path} is too large: more than {limit:,} characters")
-    if "\0" in text:
-        raise _BadPlaceError(f"{path} holds NUL characters: it is no text file")
     return text
 
 

@@ -61,12 +61,11 @@ def data(path: str | Path, most_bytes: int, *, links: bool) -> bytes:
             if not links and not os.path.samestat(before, about):
                 raise UnreadError(Unread.NO_FILE, "was replaced meanwhile")
             return _read(file, most_bytes)
-    except FileNotFoundError:
-        raise UnreadError(Unread.MISSING, "does not exist") from None
     except OSError as error:
-        raise UnreadError(Unread.REFUSED, f"can't be read: {error.strerror}") from None
-    except ValueError:  # a NUL in the path
-        raise UnreadError(Unread.MISSING, "does not exist") from None
+        why = Unread.MISSING if isinstance(error, FileNotFoundError) else Unread.REFUSED
+        raise UnreadError(why, f"can't be read: {error.strerror}") from None
+    except ValueError:
+        raise UnreadError(Unread.MISSING, "can't be read: no file has such a name") from None
 
 
 def _check(about: os.stat_result, most_bytes: int) -> None:

@@ -12,6 +12,7 @@ __all__ = [
     "completion",
     "did_change_configuration",
     "did_change_watched_files",
+    "did_change_workspace_folders",
     "did_save",
     "initialize",
     "initialized",

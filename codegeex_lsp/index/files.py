@@ -125,9 +125,10 @@ class Walk:
         """A root inside another is looked at as a root."""
         if entry.name in _SKIPPED or entry.path in self.roots:
             return False
-        ignored = ignores.leave_out(entry.path, is_folder=True)
-        self.left_out[LeftOut.IGNORED] += ignored
-        return not ignored
+        if ignores.leave_out(entry.path, is_folder=True):
+            self.left_out[LeftOut.IGNORED] += 1
+            return False
+        return True
 
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
         """The folders in it and the files of known languages, by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -595,13 +596,21 @@ def test_templates_are_read_anew_each_time(
     assert model.requests[-1].prefix == "only one\ntwo\nthree"
     path.write_text("bad <INPUT:a-b>")
     check_refused(page, "codegeex.template", '"mine"', "<INPUT:a-b>", name="mine")
-    path.write_bytes(b"\xff\xfe\x00bad")
-    check_refused(page, "codegeex.template", "UTF-8", name="mine")
+    path.write_bytes("only <INPUT>, größer".encode("utf-8-sig"))
+    page.run("codegeex.template", name="mine")
+    assert model.requests[-1].prefix == "only one\ntwo\nthree, größer"
+    path.write_bytes(b"\x00bad")
+    check_refused(page, "codegeex.template", "no text", name="mine")
+    path.write_bytes(b"x" * 70_000)
+    check_refused(page, "codegeex.template", "too large", name="mine")
     path.write_text(" \n")
     check_refused(page, "codegeex.template", "empty", name="mine")
     path.unlink()
     path.symlink_to(folder / "nowhere")
     check_refused(page, "codegeex.template", "can't be read", name="mine")
+    path.unlink()
+    os.mkfifo(path)
+    check_refused(page, "codegeex.template", "not a file", name="mine")
     path.unlink()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,8 +137,11 @@ def test_complete_when_loading_failed(fake: FakeRuntime, code: Path) -> None:
         (".:1:1", "not a file"),
         (":1:1", "not a file"),
         ("pipe:1:1", "not a file"),
-        ("binary:1:1", "NUL"),
-        ("latin1:1:1", "not UTF-8"),
+        ("binary:1:1", "no text"),
+        ("loop:1:1", "symbolic links"),
+        ("zero:1:1", "not a file"),
+        ("gone:1:1", "No such file"),
+        ("socket:1:1", "not a file"),
         ("large:1:1", "too large"),
         ("wide:1:1", "too large"),
     ],
@@ -148,7 +153,11 @@ def test_complete_at_a_bad_place(
     folder = code.parent
     os.mkfifo(folder / "pipe")
     (folder / "binary").write_bytes(b"\x7fELF\0\0")
-    (folder / "latin1").write_bytes("größe".encode("latin-1"))
+    (folder / "loop").symlink_to("loop")
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "gone").symlink_to("nothing")
+    with contextlib.chdir(folder), socket.socket(socket.AF_UNIX) as end:
+        end.bind("socket")
     if place.startswith(("large", "wide")):
         (folder / "large").write_bytes(b"x = 1\n" * 1_700_000)
         (folder / "wide").write_bytes(b"x" * (17 * 2**20))
@@ -161,6 +170,16 @@ def test_complete_at_a_bad_place(
         timeout=60,
     )
     check_refused(done, word)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
+def test_complete_counts_characters_in_whatever_encoding(
+    fake: FakeRuntime, tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "a.py").write_bytes('name = "产品名称"\ntitle = '.encode(encoding))
+    (tmp_path / "link.py").symlink_to("a.py")
+    assert run("complete", f"{tmp_path / 'link.py'}:2:9").returncode == 0
+    assert fake.requests[-1].prefix == 'name = "产品名称"\ntitle = '
 
 
 def test_complete_reads_an_empty_file(fake: FakeRuntime, tmp_path: Path) -> None:
