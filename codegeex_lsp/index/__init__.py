@@ -13,6 +13,7 @@ and by vectors that its server has made for it.
     vectors.py     vectors of the chunks, when an embedding model is there to make them
     fusion.py      a ranking by words and one by vectors as one
     cache.py       where databases lie, and which are old
+    limits.py      what the process may use, and with whom it ends
 
 A process and not a thread: Python code that works holds up the server's loop for up to 5 ms each
 time that it wakes, and what an index once took stays in a process's memory. The server's side is

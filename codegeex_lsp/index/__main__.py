@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from codegeex_lsp.index import limits
 from codegeex_lsp.index.service import Inbox, Service
 
 # Editing and completing come first on a machine of two cores.
@@ -18,12 +19,16 @@ GRACE_S = 5.0
 
 
 def main() -> None:
+    limits.hold()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     inbox = Inbox()
 
     def read() -> None:
-        inbox.fill(sys.stdin.buffer)
+        try:
+            inbox.fill(sys.stdin.buffer)
+        except MemoryError:
+            os._exit(1)
         last = threading.Timer(GRACE_S, os._exit, (1,))
         last.daemon = True
         last.start()

@@ -41,7 +41,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from codegeex_lsp.files.folders import Folders
-from codegeex_lsp.index import cache
+from codegeex_lsp.index import cache, limits
 from codegeex_lsp.index.files import Bounds, LeftOut
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.steps import Steps
@@ -138,6 +138,11 @@ class Service:
                     store.close()
         except NoSearchError as error:
             self._fail(str(error))
+        except MemoryError:
+            self._fail(
+                f"The index of the workspace needs more than {limits.MOST_MEMORY >> 20} MiB of "
+                f"memory; lower codegeex.index.maxFiles, or turn off codegeex.index.enabled."
+            )
         except BrokenPipeError:
             raise
         except (OSError, sqlite3.Error) as error:
@@ -158,6 +163,7 @@ class Service:
         self._workspace = workspace
         walk_at = 0.0
         while not self._inbox.ended:
+            limits.next_step()
             if time.monotonic() >= walk_at:
                 with self._steps.one({"do": "walk"}):
                     self._walk()
@@ -210,6 +216,7 @@ class Service:
                 self._answer(question)
         if time.monotonic() - self._told > STATE_EVERY_S:
             self._tell()
+            limits.next_step()
         return not self._inbox.ended and not self._inbox.has("move")
 
     # --- answering ------------------------------------------------------------------------------

@@ -41,6 +41,12 @@ def editor(fake: FakeRuntime, editors: Callable[..., Editor]) -> Editor:
     return window
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 # The same, made once for all tests of a module that leave both as they find them.
 
 LASTING = "lasting"

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from editor import INLINE, Editor
 from fake_runtime import FakeRuntime, counted_letters
-from wire import ROOT, TIMEOUT_S, Json, WireError
+from searching import indexed, remembered, search, until
+from wire import ROOT, Json, WireError
 
 from model_runtime.wire.protocol import Embed, Embedding, Failure, Priority, Reason
 
@@ -37,12 +38,6 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 Opened = Callable[..., Editor]
 
 
@@ -57,29 +52,6 @@ def opened(fake: FakeRuntime, editors: Callable[..., Editor], project: Path, cac
         return window
 
     return begin
-
-
-def search(window: Editor, query: str, **more: Any) -> list[Json]:
-    places: list[Json] = window.call("codegeex/search", {"query": query, **more})["places"]
-    return places
-
-
-def indexed(window: Editor) -> Json:
-    """Start the index and wait for it; answers the status."""
-    window.call("codegeex/search", {"query": "anything"})
-    status: Json = window.wait_notification(
-        "codegeex/status", lambda it: it["index"]["phase"] == "ready"
-    )
-    return status
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What `look` finds, asked again and again."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-    return found
 
 
 def test_a_sentence_finds_a_place(opened: Opened, project: Path) -> None:
@@ -435,10 +407,6 @@ def test_without_an_embedding_model_nothing_is_embedded(opened: Opened, fake: Fa
 
 
 # --- what the runtime's memory is told of files that nobody opened --------------------------------
-
-
-def remembered(fake: FakeRuntime, project: Path) -> set[str]:
-    return {Path(uri).name for uri in fake.remembered if uri.startswith(project.as_uri())}
 
 
 def test_files_near_an_open_document_are_remembered(
