@@ -182,13 +182,6 @@ class HardenedProtocol(MessageRules):
         if (handler := self.fm.features.get(method)) is not None:
             yield handler, (params,), None
 
-    @lsp_method(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
-    def lsp_workspace__did_change_workspace_folders(
-        self, params: types.DidChangeWorkspaceFoldersParams
-    ) -> Steps:
-        """pygls would log them; its own list of them is nobody's here."""
-        yield from self._then(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, params)
-
     # --- documents ------------------------------------------------------------------------------
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
