@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -230,6 +231,16 @@ def test_the_index_ends_when_the_server_is_killed(opened: Opened) -> None:
     child.wait(20)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends it whatever it does")
+def test_an_index_that_is_held_up_ends_when_the_server_is_killed(opened: Opened) -> None:
+    window = opened()
+    indexed(window)
+    [child] = psutil.Process(window.process.pid).children()
+    child.suspend()
+    window.kill()
+    child.wait(20)
+
+
 def test_nothing_is_written_outside_the_cache(opened: Opened, project: Path, cache: Path) -> None:
     before = sorted(project.rglob("*"))
     window = opened()
@@ -312,6 +323,36 @@ def test_questions_are_answered_while_it_indexes(
     assert "places" in answers[1]
     assert answers[2] == {"id": 2, "gone": True}
     assert heard[-1]["files"] == 1500
+
+
+def test_questions_are_answered_while_many_files_change(
+    process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """And while many go: a folder is told of by its own name."""
+    folder = tmp_path / "large"
+    (folder / "gone").mkdir(parents=True)
+    paths = [folder / f"f{number:03}.py" for number in range(200)]
+    for path in (*paths, *(folder / "gone" / path.name for path in paths)):
+        path.write_text("def before():\n    pass\n")
+    say(process, begin(folder))
+    messages = hear(process)
+    next(it for it in messages if it.get("phase") == "ready")
+    for path in paths:
+        path.write_text("def behind():\n    pass\n")
+    shutil.rmtree(folder / "gone")
+
+    def found(number: int, *first: Json, question: str) -> int:
+        ask = {"do": "search", "id": number, "question": question, "limit": 1000, "under": ""}
+        say(process, *first, ask)
+        return len({path for path, *_ in next(it for it in messages if "id" in it)["places"]})
+
+    changed = {"do": "changed", "paths": list(map(str, paths))}
+    assert found(1, changed, question="behind") < 200
+    assert found(2, question="before") >= 200
+    gone = {"do": "changed", "paths": [str(folder / "gone")]}
+    until(lambda: found(3, question="behind") == 200)
+    assert found(4, gone, question="before") > 0
+    until(lambda: found(5, question="before") == 0)
 
 
 def test_it_ends_in_the_middle_of_its_work(
