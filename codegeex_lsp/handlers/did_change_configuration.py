@@ -11,19 +11,20 @@ from typing import Any
 from lsprotocol import types
 
 from codegeex_lsp.config.settings import PREFIX, from_client
+from codegeex_lsp.handlers import did_change_watched_files
 from codegeex_lsp.lsp.errors import ClientRefusedError
 from codegeex_lsp.window.session import Session
 
 
 def handle(
     session: Session, params: types.DidChangeConfigurationParams
-) -> Coroutine[Any, Any, None] | None:
+) -> Coroutine[Any, Any, None]:
     """Settings that came along hold at once: the next message may already ask by them."""
     if params.settings is None:
         return pull(session)
     apply(session, params.settings)
     _warn(session)
-    return None
+    return did_change_watched_files.watch(session)
 
 
 async def pull(session: Session) -> None:
@@ -40,6 +41,7 @@ async def pull(session: Session) -> None:
     for section in answer:
         apply(session, section)
     _warn(session)
+    await did_change_watched_files.watch(session)
 
 
 def apply(session: Session, raw: Any) -> None:

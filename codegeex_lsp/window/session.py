@@ -214,6 +214,7 @@ class Session:
         self.settings = settings
         for snapshot in self.server.documents:
             self.remembering.changed(snapshot)
+            self.retrieval.document(snapshot)
         self.neighbours.forget()
         self.neighbours.again(self._remembered())
 

@@ -23,7 +23,7 @@ from fake_runtime import FakeRuntime
 from searching import remembered, search, until
 
 MOST_BYTES = 300_000_000
-LONG_S = 120  # it takes 10 s
+LONG_S = 120  # it takes 10 to 30 s
 OPTIONS = {"completion": {"pause": "off"}}
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="made of what Linux has")
 

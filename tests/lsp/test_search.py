@@ -214,6 +214,15 @@ def test_an_index_that_is_turned_off_is_not_used(
     until(lambda: remembered(fake, project) == {"app.py"})
 
 
+def test_an_index_that_is_turned_on_later_knows_what_is_open(opened: Opened, project: Path) -> None:
+    able = {"didChangeWatchedFiles": {"dynamicRegistration": True}}
+    window = opened({**OPTIONS, "index": {"enabled": False}}, workspace=able)
+    window.open((project / "app.py").as_uri(), "def unsaved_thing():\n    pass\n")
+    window.configure({**OPTIONS, "index": {"enabled": True}})
+    window.wait_notification("client/registerCapability")
+    assert until(lambda: search(window, "unsaved_thing"))[0]["path"] == "app.py"
+
+
 def test_the_index_ends_with_the_server(opened: Opened) -> None:
     window = opened()
     indexed(window)
