@@ -22,9 +22,10 @@ from codegeex_lsp.text import languages
 # A walk ends there, whatever it has found: a second or two for each 100,000.
 MOST_ENTRIES = 1_000_000
 # These bound what a walk holds in memory, however a workspace is made: source files and folders of
-# one folder, folders to be looked at, the length of a path, and of the ignore files together.
+# one folder, folders to be looked at, the length of a path, and of the ignore files together. The
+# time that patterns take grows with the depth.
 MOST_OF_FOLDER = MOST_WAITING = 50_000
-LONGEST_PATH = 1_000
+LONGEST_PATH, DEEPEST = 1_000, 100
 MOST_RULES = 1024 * 1024
 # So often, counted in entries, a walk asks whether it is stopped where nothing is taken.
 LOOK_UP_EVERY = 500
@@ -146,7 +147,7 @@ class Walk:
                         listed.append(entry)
         except OSError:
             self.left_out[LeftOut.UNREADABLE] += 1
-        named = [one for one in listed if _is_text(one.name) and len(one.path) <= LONGEST_PATH]
+        named = [one for one in listed if _can_be_named(one.path)]
         if strange := len(listed) - len(named):
             self.left_out[LeftOut.UNREADABLE] += strange
         return sorted(named, key=lambda entry: entry.name)
@@ -165,7 +166,7 @@ class Walk:
 def belongs(path: str, roots: Sequence[str], bounds: Bounds) -> Found | None:
     """The file at `path` if a Walk would come by it, None otherwise; bounds on all files aside."""
     above = [root for root in roots if path.startswith(root.rstrip("/\\") + os.sep)]
-    if not above or not _is_text(path) or len(path) > LONGEST_PATH:
+    if not above or not _can_be_named(path):
         return None
     folder = max(above, key=len)
     *parts, name = os.path.relpath(path, folder).split(os.sep)
@@ -200,9 +201,11 @@ def _met(path: str, about: os.stat_result, ignores: Ignores, bounds: Bounds) -> 
     return Found(path, about.st_size, f"{about.st_mtime_ns}-{about.st_size}")
 
 
-def _is_text(name: str) -> bool:
+def _can_be_named(path: str) -> bool:
     """On Linux a name may be any bytes; what isn't UTF-8 can neither be stored nor shown."""
-    return name.isascii() or name.encode("utf-8", "replace").decode() == name
+    if len(path) > LONGEST_PATH or path.count(os.sep) > DEEPEST:
+        return False
+    return path.isascii() or path.encode("utf-8", "replace").decode() == path
 
 
 def looks_secret(name: str) -> bool:

@@ -145,6 +145,7 @@ def _without_spaces(line: bytes) -> bytes:
 # --- one pattern as git's wildmatch.c reads it --------------------------------------------------
 
 _STAR, _FOLDERS = b"*", b"**/"  # tokens that are no expressions
+_ALL = b".*"
 
 
 def _translated(pattern: _Pattern) -> bytes:
@@ -180,7 +181,7 @@ def _starred(glob: bytes, at: int, of_name: bool) -> _Found:
         return None
     alone = end - at > 1 and not of_name and (at == 0 or glob[at - 1 : at] == b"/")
     if alone and end == len(glob):
-        return (b".*",), end
+        return (_ALL,), end
     if alone and glob.startswith(b"/", end):
         return (_FOLDERS,), end + 1
     if alone and glob.startswith(b"\\/", end):
@@ -255,11 +256,17 @@ def _expression(tokens: list[bytes]) -> bytes:
             blocks.append([])
         else:
             blocks[-1].append(token)
-    whole = b""
-    for number, block in enumerate(blocks):
-        last = number == len(blocks) - 1
-        inside = (b"(?:[^/]*/)*?" if number else b"") + _block(block, last)
-        whole += inside if last else b"(?>" + inside + b")"
+    first, *others = blocks
+    whole = _block(first, not others)
+    for number, block in enumerate(others, 1):
+        if number < len(others):
+            whole += b"(?>(?:[^/]*/)*?" + _block(block, False) + b")"
+        elif block[-1:] == [_ALL]:
+            whole += b"(?>(?:[^/]*/)*?" + _block(block[:-1], False) + b")" + _ALL
+        else:
+            # The last one goes over so many slashes, and so begins in one place only.
+            left = b"(?:[^/]*/){%d}[^/]*" % block.count(b"/")
+            whole += b"(?>(?:.*/)?(?=" + left + rb"\Z))" + _block(block, True)
     return whole
 
 
