@@ -156,6 +156,29 @@ def test_the_number_of_entries_looked_at_is_bounded(
 
 
 @pytest.mark.parametrize(
+    ("bound", "most", "why"),
+    [
+        ("MOST_OF_FOLDER", 3, LeftOut.TOO_MANY),
+        ("MOST_WAITING", 2, LeftOut.TOO_MANY),
+        ("MOST_RULES", 5, LeftOut.UNREADABLE),
+        ("LONGEST_PATH", 10, LeftOut.UNREADABLE),
+        ("DEEPEST", 1, LeftOut.UNREADABLE),
+    ],
+)
+def test_what_a_walk_holds_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, why: LeftOut
+) -> None:
+    for folder in "abcd":
+        write(tmp_path, **{f"{folder}__a": ""})
+        (tmp_path / folder / ".gitignore").write_text("b.py\n")
+    everything, _ = walked(tmp_path)
+    monkeypatch.setattr(files, bound, most)
+    some, left_out = walked(tmp_path)
+    assert len(some) < len(everything)
+    assert left_out[why]
+
+
+@pytest.mark.parametrize(
     ("data", "why"),
     [
         (b"x = 1\0\n", LeftOut.BINARY),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,65 @@ def test_the_same_files_are_left_out_as_by_git(
     (repository / "a" / ".gitignore").write_bytes((mark + end.join(below)).encode())
     (repository / ".git" / "info" / "exclude").write_bytes(end.join(exclude).encode())
     assert taken(repository) == taken_by_git(repository)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    for name in ("a", "sub/a", "sub/b"):
+        (tmp_path / name).write_text("")
+    return tmp_path
+
+
+def git(root: Path, *arguments: str) -> None:
+    person = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", *person, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def test_a_worktree_has_the_patterns_of_its_repository(root: Path) -> None:
+    git(root, "init")
+    git(root, "commit", "--allow-empty", "-m", "x")
+    git(root, "worktree", "add", str(root / "tree"))
+    (root / ".git" / "info" / "exclude").write_text("a\n")
+    for name in "ab":
+        (root / "tree" / name).write_text("")
+    assert taken(root / "tree") == taken_by_git(root / "tree") == ["b"]
+
+
+def test_a_repository_inside_the_folder_has_its_own_patterns(root: Path) -> None:
+    git(root / "sub", "init")
+    (root / "sub" / ".git" / "info" / "exclude").write_text("a\n")
+    assert taken(root) == ["a", "sub/b"]
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".codegeexignore"])
+def test_an_ignore_file_that_is_too_long_may_name_anything(root: Path, name: str) -> None:
+    (root / "sub" / name).write_text("# nothing\n" * 20_000)
+    assert taken(root) == ["a"]
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".codegeexignore", ".git"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path.name),
+        lambda path: path.symlink_to("rules"),
+        lambda path: path.mkdir(),
+        os.mkfifo,
+    ],
+    ids=["device", "loop", "link", "folder", "pipe"],
+)
+def test_what_is_no_file_says_nothing_as_for_git(
+    root: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    (root / "sub" / "rules").write_text("*\n")
+    make(root / "sub" / name)
+    odd = [f"sub/{name}"] if not (root / "sub" / name).is_dir() and name != ".git" else []
+    assert taken(root) == sorted(["a", "sub/a", "sub/b", "sub/rules", *odd])
+
+
+@pytest.mark.parametrize("place", ["//server/share", "\\\\server\\share", "/dev/fd", "nowhere", ""])
+def test_a_repository_may_not_be_anywhere(root: Path, place: str) -> None:
+    (root / ".git").write_text(f"gitdir: {place}\n")
+    assert taken(root) == ["a", "sub/a", "sub/b"]
