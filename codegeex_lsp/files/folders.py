@@ -19,11 +19,16 @@ def real(path: str) -> str:
         return path
 
 
+def _bare(path: str) -> str:
+    """Without a separator at its end, unless it is the whole disk."""
+    return path.rstrip(os.sep) if os.path.splitdrive(path)[1].strip(os.sep) else path
+
+
 class Folders:
     """Each once, in the editor's order. Asks the disk when it is made."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._paths = [path.rstrip("/\\") or path for path in paths]
+        self._paths = list(map(_bare, paths))
         self._spelled: dict[str, str] = {}  # by the real path
         for path in self._paths:
             self._spelled.setdefault(real(path), path)
@@ -42,8 +47,7 @@ class Folders:
     def changed(self, added: Iterable[str], removed: Iterable[str]) -> Folders:
         """With some and without others; one that was there twice may still be there once."""
         kept = list(self._paths)
-        for path in removed:
-            path = path.rstrip("/\\") or path
+        for path in map(_bare, removed):
             if path in kept:
                 kept.remove(path)
             else:

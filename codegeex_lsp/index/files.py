@@ -214,7 +214,7 @@ def looks_secret(name: str) -> bool:
 
 
 def read(found: Found, bounds: Bounds) -> str | LeftOut:
-    """The file's text with "\n" as line ends, or why it isn't taken."""
+    """The file's text with "\\n" as line ends, or why it isn't taken."""
     try:
         return judged(reading.text(found.path, bounds.file_bytes, links=False))
     except UnreadError as error:

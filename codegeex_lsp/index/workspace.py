@@ -91,7 +91,10 @@ class Workspace:
         for path in paths:
             if not self._alive():
                 return True
-            self._look_at(real(path))
+            # What was written through a link is its file; the link itself may have been one before.
+            folder, name = os.path.split(path)
+            for place in {os.path.join(real(folder), name), real(path)}:
+                self._look_at(place)
         return False
 
     def opened(self, path: str, text: str) -> None:

@@ -115,6 +115,18 @@ def test_updates_lead_where_a_fresh_build_does(root: Path) -> None:
     assert holds(one) == holds(built(root))
 
 
+def test_a_file_that_becomes_a_link_goes_and_what_is_written_through_it_is_found(
+    root: Path,
+) -> None:
+    one = built(root)
+    (root / "alpha.py").unlink()
+    (root / "alpha.py").symlink_to(root / "beta.py")
+    (root / "alpha.py").write_text("def epsilon():\n    pass\n")
+    one.changed([str(root / "alpha.py")])
+    assert holds(one) == holds(built(root))
+    assert found(one, "epsilon") == ["beta.py"]
+
+
 def test_a_walk_finds_what_nobody_told(root: Path, tmp_path: Path) -> None:
     one = workspace(root, tmp_path / "index.db")
     one.walk()
