@@ -8,6 +8,7 @@ JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -24,7 +25,8 @@ MOST_CHARACTERS = 100_000
 
 
 def limit() -> None:
-    """Windows has no such limits; there the time that template.py waits is the only one."""
+    """Windows has no such limits, macOS none of memory; the time that template.py waits is always
+    one."""
     try:
         import resource
     except ImportError:
@@ -33,7 +35,8 @@ def limit() -> None:
     for kind, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, BYTES)):
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most, most))
 
 
 def rendered(render: Any, asked: dict[str, Any], messages: list[dict[str, str]]) -> dict[str, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_CHARS_PER_TOKEN = 8
 HEAD_SHARE = 4
 STRIDE_SHARE = 4
+NO_ROOM = "What is asked leaves no room for any code in this model's prompt; ask in fewer words."
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +148,18 @@ def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
     lead, rest = clean(piece.lead), clean(piece.rest)
     room_for_text = room - len(_whole(tokenizer, lead, room)) - len(_whole(tokenizer, rest, room))
     if room_for_text < 1:
-        raise BadPromptError(
-            "What is asked leaves no room for any code in this model's prompt; ask in fewer words."
-        )
+        raise BadPromptError(NO_ROOM)
     text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
     all_ids = tokenizer.encode(text)
     stride = _stride(room_for_text)
-    dropped = _steps(len(all_ids) - room_for_text, stride)
-    while True:
+    # A text cut elsewhere than between its tokens may take a few more than they were: then another
+    # stride goes.
+    for dropped in range(_steps(len(all_ids) - room_for_text, stride), len(all_ids) + 1, stride):
         kept = text[_cut(tokenizer, text, all_ids, dropped, stride) :]
         ids = tokenizer.encode(lead + kept + rest)
         if len(ids) <= room:
             return ids
-        # A text cut elsewhere than between its tokens may take a few more than they were.
-        dropped += stride
+    raise BadPromptError(NO_ROOM)
 
 
 def _cut(tokenizer: Tokenizer, text: str, ids: list[int], dropped: int, stride: int) -> int:
