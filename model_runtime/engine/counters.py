@@ -1,11 +1,11 @@
 """What the runtime has done so far: the figures behind `codegeex-runtime status`.
 
-It knows numbers only. The engine's thread counts the work, the event loop the answers; each writes
-its own, so no lock is needed.
+It knows numbers only. The threads that compute count the work, the event loop the answers.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Spent:
 
 @dataclass(slots=True)
 class Work:
-    """What all requests cost together, written by the engine's thread.
+    """What all requests cost together, written by several threads.
 
     `steps_after_cancel` is the most that any one request had under way or began after its cancel
     flag was set; more than 1 is a bug.
@@ -48,23 +48,26 @@ class Work:
     cancelled: int = 0
     steps_after_cancel: int = 0
     slowest_cancel_ms: float = 0.0
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, spent: Spent) -> None:
-        total = self.total
-        total.prefill_s += spent.prefill_s
-        total.decode_s += spent.decode_s
-        total.prompt_tokens += spent.prompt_tokens
-        total.cached_tokens += spent.cached_tokens
-        total.generated_tokens += spent.generated_tokens
-        total.drafted_tokens += spent.drafted_tokens
-        total.accepted_tokens += spent.accepted_tokens
-        total.steps += spent.steps
+        with self._writing:
+            total = self.total
+            total.prefill_s += spent.prefill_s
+            total.decode_s += spent.decode_s
+            total.prompt_tokens += spent.prompt_tokens
+            total.cached_tokens += spent.cached_tokens
+            total.generated_tokens += spent.generated_tokens
+            total.drafted_tokens += spent.drafted_tokens
+            total.accepted_tokens += spent.accepted_tokens
+            total.steps += spent.steps
 
     def freed(self, spent: Spent, elapsed_ms: float) -> None:
         """A cancelled request gave the engine back, so long after its flag was set."""
-        self.cancelled += 1
-        self.steps_after_cancel = max(self.steps_after_cancel, spent.steps_after_cancel)
-        self.slowest_cancel_ms = max(self.slowest_cancel_ms, elapsed_ms)
+        with self._writing:
+            self.cancelled += 1
+            self.steps_after_cancel = max(self.steps_after_cancel, spent.steps_after_cancel)
+            self.slowest_cancel_ms = max(self.slowest_cancel_ms, elapsed_ms)
 
     def report(self) -> dict[str, Any]:
         total = self.total

@@ -20,10 +20,11 @@ from model_runtime import logs
 from model_runtime.device.kinds import Device
 from model_runtime.engine.counters import Work
 from model_runtime.engine.embedding import Embedder
-from model_runtime.engine.generation import Generation, Piece
+from model_runtime.engine.generation import Generation
 from model_runtime.engine.pace import Pace
 from model_runtime.engine.runs import Runs
 from model_runtime.engine.scheduler import Job, Scheduler
+from model_runtime.engine.states import Piece
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.networks.graphs import CudaCapture, DecodeGraphs
 from model_runtime.networks.kv_cache import KVCache, Rows

@@ -1,12 +1,8 @@
 """One request from prompt to candidates, a piece of work at a time.
 
 It says which tokens are to be run next in which rows of the KV cache, and makes of the logits what
-comes after them; the engine runs them, together with those of other requests.
-
-    Waiting       has no rows
-    Prefilling    runs its prompt in a slot, and behind it what a single candidate already has
-    Prefilled     has the logits behind the prompt, and waits for a row for each candidate
-    Decoding      runs what its candidates drew, a row each
+comes after them; the engine runs them, together with those of other requests. states.py has the
+states it goes through.
 
 A single candidate grows in its own slot, so that its keys and values serve again when the user
 accepts it or types through it; several grow in branch rows, behind copies of one prefill. A request
@@ -18,7 +14,6 @@ when its search is, whatever rows it has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -27,65 +22,12 @@ from model_runtime.engine.brief import brief_for
 from model_runtime.engine.counters import Spent
 from model_runtime.engine.pace import Pace
 from model_runtime.engine.scheduler import Job, failure
+from model_runtime.engine.states import Decoding, Piece, Prefilled, Prefilling, State, Waiting
 from model_runtime.folders.loaded import LoadedModel
-from model_runtime.networks.kv_cache import KVCache, Slot
+from model_runtime.networks.kv_cache import KVCache
 from model_runtime.recall.memory import Memory
 from model_runtime.recall.recall import Recall
 from model_runtime.wire.protocol import Candidate, Chunk, Failure, Generate, Reason, Result, Timing
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Tokens [B][T] to run at positions start .. start+T-1 of the rows with these numbers.
-
-    The last `drafted` of a single row are guesses: then the logits of all positions are wanted.
-    """
-
-    ids: list[list[int]]
-    rows: list[int]
-    start: int
-    drafted: int = 0
-
-    @property
-    def length(self) -> int:
-        return len(self.ids[0])
-
-
-@dataclass(slots=True)
-class Waiting:
-    """For a slot."""
-
-
-@dataclass(slots=True)
-class Prefilling:
-    """`pending` is what the slot lacks, from `start` on."""
-
-    slot: Slot
-    pending: list[int]
-    start: int
-
-
-@dataclass(slots=True)
-class Prefilled:
-    """`logits` [1, V] are those behind the prompt."""
-
-    slot: Slot
-    logits: Tensor
-
-
-@dataclass(slots=True)
-class Decoding:
-    """`pending` is what each of `rows` is to run from `start` on: the token that was drawn last, or
-    all that its candidate has. Without `branches` the one row is the slot's own."""
-
-    slot: Slot
-    pending: list[list[int]]
-    start: int
-    branches: list[int] = field(default_factory=list)
-
-    @property
-    def rows(self) -> list[int]:
-        return self.branches or [self.slot.index]
 
 
 class Generation:
@@ -116,7 +58,7 @@ class Generation:
 
         self._brief = brief_for(request, model, cache, self._show, recall, pace)
         self._search = self._brief.search
-        self._state: Waiting | Prefilling | Prefilled | Decoding = Waiting()
+        self._state: State = Waiting()
         # What the candidates drew, a list a row; the last token of each was not run.
         self._grown: list[list[int]] = [[] for _ in range(self._search.width)]
 

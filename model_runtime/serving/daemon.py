@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -32,6 +31,8 @@ from model_runtime.hub.cache import able
 from model_runtime.logs import LOG
 from model_runtime.recall.mailbox import Letter, Mailbox
 from model_runtime.serving.connection import Connection
+from model_runtime.serving.listening import listen
+from model_runtime.serving.threads import Threads
 from model_runtime.wire import endpoint
 from model_runtime.wire.endpoint import Endpoint, Meeting
 from model_runtime.wire.protocol import (
@@ -86,7 +87,10 @@ def serve(options: Options) -> int:
         asyncio.run(daemon.run())
     finally:
         lock.release()
-    daemon.end_threads()
+    if not daemon.threads.ended_within(LAST_STEP_S):
+        # Importing torch or reading weights can't be interrupted.
+        logging.shutdown()
+        os._exit(daemon.code)
     return daemon.code
 
 
@@ -115,7 +119,7 @@ class Daemon:
         self._loop: asyncio.AbstractEventLoop
         self._ended = asyncio.Event()
         self._idle: asyncio.TimerHandle | None = None
-        self._threads: list[threading.Thread] = []
+        self.threads = Threads(self._on_failure)
 
     async def run(self) -> None:
         """Listen until stop(); afterwards no file but the lock and the log is left."""
@@ -123,10 +127,10 @@ class Daemon:
         self._loop.set_exception_handler(_log_failure)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        server, address = await self._listen()
+        server, address = await listen(self._meeting, self._accept)
         endpoint.write_endpoint(self._meeting.endpoint, Endpoint(address, self.token, os.getpid()))
         LOG.info("serving %s on %s", self._options.model, address)
-        self._begin("engine", self._run_engine)
+        self.threads.begin("engine", self._run_engine)
         self._wait_for_clients()
         try:
             await self._ended.wait()
@@ -138,16 +142,6 @@ class Daemon:
             self.mailbox.close()
             await self._hang_up()
 
-    def end_threads(self) -> None:
-        """Wait for each one's last step. Importing torch or reading weights can't be interrupted:
-        then the process ends under the thread."""
-        end = time.monotonic() + LAST_STEP_S
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads):
-            logging.shutdown()
-            os._exit(self.code)
-
     def stop(self, why: str) -> None:
         LOG.info("ending: %s", why)
         self._ended.set()
@@ -156,19 +150,6 @@ class Daemon:
         self._loop.call_soon_threadsafe(self.stop, signal.Signals(number).name)
 
     # --- clients --------------------------------------------------------------------------------
-
-    async def _listen(self) -> tuple[asyncio.Server, str]:
-        """A Unix socket where there are any and its path fits, else loopback TCP."""
-        path = self._meeting.socket
-        if hasattr(asyncio, "start_unix_server") and (
-            len(os.fsencode(path)) <= endpoint.MAX_SOCKET_PATH
-        ):
-            path.unlink(missing_ok=True)  # a killed runtime's; we hold the lock
-            server = await asyncio.start_unix_server(self._accept, path)
-            path.chmod(0o600)
-            return server, f"unix:{path}"
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return server, f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(self._next_client, self, reader, writer)
@@ -254,20 +235,6 @@ class Daemon:
 
     # --- its threads ------------------------------------------------------------------------------
 
-    def _begin(self, name: str, work: Callable[[], None]) -> None:
-        """Do it in a thread whose failure ends the process."""
-
-        def until_it_fails() -> None:
-            try:
-                work()
-            except BaseException as error:  # a panic in Rust is no Exception
-                logs.failure(f"the thread {name} ended", error)
-                self._in_loop(partial(self._give_up, why_it_ended(error)))
-
-        thread = threading.Thread(target=until_it_fails, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
     def _run_engine(self) -> None:
         """Load the model, then serve; a failure is a state that every client can read."""
         self._in_loop(partial(self._describe, announce(self._options.model)))
@@ -285,8 +252,8 @@ class Daemon:
             self._become(ModelState(Loading.FAILED, why_not_loaded(error)))
             return
         self._device = engine.device.reason
-        self._begin("memory", partial(engine.memory.run, self.mailbox))
-        self._begin("embedder", engine.embedder.run)
+        self.threads.begin("memory", partial(engine.memory.run, self.mailbox))
+        self.threads.begin("embedder", engine.embedder.run)
         self._remembered, self._failed = engine.memory.sizes, engine.failed
         self._become(ModelState(Loading.READY, f"{self._options.model} is ready."))
         engine.run()
@@ -294,6 +261,9 @@ class Daemon:
     def _describe(self, told: Announcement) -> None:
         self._told = told
         self._described.set()
+
+    def _on_failure(self, error: BaseException) -> None:
+        self._in_loop(partial(self._give_up, why_it_ended(error)))
 
     def _give_up(self, why: str) -> None:
         """Whoever waits is told, and the next start is fresh."""
