@@ -80,7 +80,19 @@ def held(memory: int, processes: int) -> Iterator[Group | None]:
 @cache
 def divisible() -> Path | None:
     """The nearest group that takes ours; looked for once."""
-    return next((folder for folder in _own_and_above() if _takes(folder)), None)
+    found = next((folder for folder in _own_and_above() if _takes(folder)), None)
+    if found is not None:
+        _sweep(found)
+    return found
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed evaluations left; a group with processes in it can't be removed."""
+    for folder in parent.glob(f"{NAME}*"):
+        maker = folder.name.removeprefix(NAME).partition("-")[0]
+        if not Path("/proc", maker).exists():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _takes(folder: Path) -> bool:
