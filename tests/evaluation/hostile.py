@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,18 @@ from pathlib import Path
 import pytest
 
 from model_runtime.evaluation.supervision import MIB, Limits, Run
+from model_runtime.evaluation.syscalls import DENIED, PROCESSORS
 
 Running = Callable[..., Run]
+# Calls the kernel by number, as a program would that has no library for it.
+CALLS = """
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    done = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(one) for one in arguments))
+    return errno.errorcode[ctypes.get_errno()] if done < 0 else done
+"""
 BEGUN = "begun"
 TIGHT = Limits(seconds=8.0, memory=256 * MIB, processes=12)
 ROOM = Path(__file__).resolve().parents[2]
@@ -71,3 +82,15 @@ def runner(who: str, work: Path) -> Running:
         return replace(done, output=rest)
 
     return run
+
+
+def number(name: str) -> int:
+    """Of a system call, on this machine."""
+    found = next(calls[name] for calls in DENIED.values() if name in calls)
+    return found[PROCESSORS[platform.machine()].column]
+
+
+def words(run: Running, program: str) -> list[str]:
+    done = run(CALLS + program)
+    assert done.code == 0, done
+    return done.output.split()
