@@ -17,6 +17,7 @@ from model_runtime import __version__, installing
 from model_runtime.evaluation import report
 from model_runtime.evaluation.download import default_folder, download
 from model_runtime.evaluation.errors import EvaluationError
+from model_runtime.evaluation.samples import Way
 from model_runtime.options import DEFAULT_MODEL
 from model_runtime.wire.endpoint import UnsafeDirectoryError
 
@@ -128,6 +129,12 @@ def _sampling(command: argparse.ArgumentParser, temperature: float) -> None:
     )
     command.add_argument(
         "--device", choices=DEVICES, default=os.environ.get("CODEGEEX_DEVICE") or "auto"
+    )
+    command.add_argument(
+        "--ask",
+        choices=[str(way) for way in Way],
+        default=str(Way.AUTO),
+        help="go on with a text, or answer a question (default: as the model was made for)",
     )
     command.add_argument(
         "-n", "--number", type=_positive, default=1, metavar="N", help="samples a problem"

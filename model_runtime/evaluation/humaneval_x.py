@@ -19,6 +19,7 @@ from model_runtime.evaluation.languages import LANGUAGES, Language, find
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.programs import Rules
 from model_runtime.evaluation.progress import progress
+from model_runtime.evaluation.samples import Way
 from model_runtime.evaluation.sampling import (
     Prompt,
     Settings,
@@ -97,13 +98,18 @@ def _from_file(
     return scoring.match(found, known, path), {"model": name, "settings": settings}
 
 
-DRAWN = ("temperature", "top_p", "seed", "max_tokens")
+DRAWN = ("temperature", "top_p", "seed", "max_tokens", "way")
 
 
 def _sample(options: Namespace, chosen: Sequence[Language], rules: Rules) -> Path:
     """Sample the model into the file, where it isn't there yet."""
     settings = Settings(
-        options.model, options.temperature, options.top_p, options.seed, options.max_tokens
+        options.model,
+        options.temperature,
+        options.top_p,
+        options.seed,
+        options.max_tokens,
+        Way(options.ask),
     )
     prompts = _prompts(options, chosen, rules)
     path: Path = options.samples or _samples_path(options, options.source)
@@ -174,9 +180,12 @@ def lines(result: Result) -> list[str]:
         means = "  ".join(f"pass@{k} {100 * value:.2f} %" for k, value in result["mean"].items())
         said.append(f"{'mean':<11} {means}")
     said += result["notes"]
+    if way := result["settings"].get("way"):
+        said.append(f"asked by {way}")
     cost = result["cost"]
     said.append(
         f"{cost['programs']} programs took {cost['cpu_seconds']} CPU seconds, "
         f"{cost['wall_seconds']} s of the clock"
     )
+    said.append(result["isolation"])
     return said

@@ -15,8 +15,9 @@ from model_runtime.evaluation.execution import Execution, judge
 from model_runtime.evaluation.mtpb import Case
 from model_runtime.evaluation.progress import progress
 from model_runtime.evaluation.runners.mtpb import BY_OURS, MtpbRunner, case_program
-from model_runtime.evaluation.samples import Sample
+from model_runtime.evaluation.samples import Sample, Way
 from model_runtime.evaluation.sampling import Settings
+from model_runtime.evaluation.sandbox import limits_held
 from model_runtime.evaluation.verdicts import Verdict
 
 Result = dict[str, Any]
@@ -39,11 +40,12 @@ def run(options: Namespace) -> Result:
         "settings": {"samples": path.name, **settings},
         **summary([case for case, _ in pairs], verdicts),
         "tokens": _tokens(found),
+        "isolation": limits_held(bare=options.unsafe),
         "notes": NOTES,
     }
 
 
-DRAWN = ("temperature", "top_p", "seed", "max_tokens")
+DRAWN = ("temperature", "top_p", "seed", "max_tokens", "way")
 NOTES = (
     "Problems 38 and 46 read files that nobody published and can't pass.",
     "By the published comparison no dictionary and no None is right: seven cases can't pass.",
@@ -52,7 +54,12 @@ NOTES = (
 
 def _sample(options: Namespace, cases: Sequence[Case], variant: str) -> Path:
     settings = Settings(
-        options.model, options.temperature, options.top_p, options.seed, options.max_tokens
+        options.model,
+        options.temperature,
+        options.top_p,
+        options.seed,
+        options.max_tokens,
+        Way(options.ask),
     )
     chosen = [case for case in cases if not options.problems or case.problem <= options.problems]
     path: Path = options.samples or Path(f"samples-mtpb-{variant}.jsonl")
@@ -133,4 +140,7 @@ def lines(result: Result) -> list[str]:
         tokens = result["tokens"]
         share = 100 * tokens["cached"] / max(1, tokens["prompt"])
         said.append(f"{share:.0f} % of {tokens['prompt']} prompt tokens were in the KV cache")
+    if way := result["settings"].get("way"):
+        said.append(f"asked by {way}")
+    said.append(result["isolation"])
     return said

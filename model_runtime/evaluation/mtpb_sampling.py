@@ -1,21 +1,23 @@
 """Holds the dialogues of MTPB with a model, turn by turn, into a file that can grow.
 
 Each turn's prompt begins with all of the last one, so that the runtime finds it in its KV cache;
-the file says how many tokens it found there.
+the file says how many tokens it found there. A model that is tuned to conversations is asked in
+words for what the last comment says, and the program goes on with the code of its answer.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
-from model_runtime.evaluation import mtpb, samples
+from model_runtime.evaluation import answers, mtpb, samples
 from model_runtime.evaluation.mtpb import Case
 from model_runtime.evaluation.runtime_link import Draw, RuntimeLink, linked
+from model_runtime.evaluation.samples import Way
 from model_runtime.evaluation.sampling import SEED_BITS, Settings
-from model_runtime.wire.protocol import Generate
+from model_runtime.wire.protocol import Generate, Task
 
 MULTI_TURN, SINGLE_TURN = "multi-turn", "single-turn"
 
@@ -30,7 +32,7 @@ async def sample(
     drawn: Callable[[int], None],
 ) -> None:
     """Fill the file up to `count` dialogues a case. Raises EvaluationError."""
-    earlier = samples.reopen(path, {**asdict(settings), "variant": variant})
+    earlier = samples.reopen(path, {**settings.known(), "variant": variant})
     have = {(one.task_id, one.settings["sample"]) for one in earlier}
     wanted = [
         (case, index) for case in cases for index in range(count) if (case.name, index) not in have
@@ -39,10 +41,12 @@ async def sample(
     if not wanted:
         return
     async with linked(settings.model, device) as link:
+        settings = settings.of(link)
+        samples.require(path, earlier, {"way": str(settings.way)})
         for case, index in wanted:
             dialogue = await _talk(link, case, index, variant, settings)
             line = {"task_id": case.name, "sample": index, "variant": variant}
-            samples.append(path, [{**line, **dialogue, **asdict(settings)}])
+            samples.append(path, [{**line, **dialogue, **settings.fields()}])
             drawn(1)
 
 
@@ -57,7 +61,10 @@ async def _talk(
         seed = _seed(settings, case, index, number)
         tokens = min(case.max_tokens, settings.max_tokens)
         draw = await _answer(link, prompt, tokens, seed, settings)
-        history = mtpb.answer(prompt, draw.texts[0])
+        text = draw.texts[0]
+        if settings.way is Way.CONVERSATION:
+            text = answers.code(text, "").removeprefix(prompt)
+        history = mtpb.answer(prompt, text)
         if draw.timing is not None:
             prompt_tokens += draw.timing.prompt_tokens
             cached_tokens += draw.timing.cached_tokens
@@ -80,8 +87,11 @@ async def _answer(
         temperature=settings.temperature,
         top_p=settings.top_p,
         seed=seed,
-        stop=mtpb.STOPS,
     )
+    if settings.way is Way.CONVERSATION:
+        request = replace(request, task=Task.GENERATE, language="Python")
+        return await link.draw(request, lambda text: answers.said(text, ""))
+    request = replace(request, stop=mtpb.STOPS)
     return await link.draw(request, lambda text: mtpb.truncate(text) != text)
 
 

@@ -55,6 +55,11 @@ class RuntimeLink:
         self._messages = link.messages()
         self._number = 0
 
+    @property
+    def converses(self) -> bool:
+        """Whether its model is asked in words, and answers in them."""
+        return self._link.welcome.converses
+
     async def draw(self, request: Generate, complete: Callable[[str], bool]) -> Draw:
         """Sample `request.candidates` texts; none grows further once it is `complete`.
 

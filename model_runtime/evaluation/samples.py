@@ -8,11 +8,25 @@ interrupted run can go on. Knows no problems.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from model_runtime.evaluation.errors import EvaluationError
+
+
+class Way(StrEnum):
+    """How a model is asked: to go on with a text, in words, or as it was made for."""
+
+    COMPLETION = "completion"
+    CONVERSATION = "conversation"
+    AUTO = "auto"
+
+
+# What an older line of ours means that doesn't say it.
+UNSAID = {"way": str(Way.COMPLETION)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +95,31 @@ def reopen(path: Path, settings: dict[str, Any]) -> list[Sample]:
 
     Raises EvaluationError when that run had other settings.
     """
+    found = _whole_lines(path)
+    require(path, found, settings)
+    return found
+
+
+def _whole_lines(path: Path) -> list[Sample]:
     if not path.exists():
         return []
     text = path.read_bytes()
     whole = text[: text.rfind(b"\n") + 1]
     if whole != text:
         path.write_bytes(whole)
-    if not whole:
-        return []
-    found = read(path)
+    return read(path) if whole else []
+
+
+def require(path: Path, found: Sequence[Sample], settings: dict[str, Any]) -> None:
+    """Raises EvaluationError when one was drawn with other settings."""
     for sample in found:
         for name, value in settings.items():
-            had = sample.settings.get(name, "")
+            had = sample.settings.get(name, UNSAID.get(name, ""))
             if had != value:
                 raise EvaluationError(
                     f"{path} was sampled with {name} {had!r} and not {value!r}; "
                     "name another file with --samples."
                 )
-    return found
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:

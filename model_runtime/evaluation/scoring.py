@@ -20,6 +20,7 @@ from model_runtime.evaluation.passk import KS, Count, budgets, pass_at_k
 from model_runtime.evaluation.problems import COUNT, Problem, corrected, corrections, load
 from model_runtime.evaluation.programs import Rules, declared_includes
 from model_runtime.evaluation.samples import Sample
+from model_runtime.evaluation.sandbox import limits_held
 from model_runtime.evaluation.verdicts import Verdict
 
 # Bodies that compile and can't be right: they end the program or give nothing back.
@@ -100,6 +101,7 @@ def score(
         "wall_seconds": round(time.monotonic() - wall, 1),
     }
     scored["notes"] = notes(scored["languages"])
+    scored["isolation"] = limits_held(bare=execution.unsafe)
     scored["rules"] = "reference" if execution.rules.reference else "own"
     if not execution.rules.reference:
         scored["differences"] = DIFFERENCES

@@ -25,6 +25,7 @@ class Announcement:
     minimum_confidence: float = 0.0
     tasks: tuple[str, ...] = (Task.COMPLETE,)
     context_tokens: int = USUAL_CONTEXT_CHARS // CHARS_PER_TOKEN
+    converses: bool = False
 
 
 def announce(model: str) -> Announcement:
@@ -35,18 +36,26 @@ def announce(model: str) -> Announcement:
     try:
         if (found := hub_folder.find(model)) is not None:
             told = found.context * CHARS_PER_TOKEN
-            return Announcement(told, tasks=found.family.tasks, context_tokens=found.context)
+            family = found.family
+            return Announcement(
+                told,
+                tasks=family.tasks,
+                context_tokens=found.context,
+                converses=family.converses,
+            )
         folder = EMBEDDED_FOLDER if model == DEFAULT_MODEL else Path(model).expanduser()
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tokens = int(description["network"]["max_position_embeddings"])
         context = tokens * CHARS_PER_TOKEN
         if "trust" in description:
             context = max(context, SEARCHED_CHARS)
+        prompts = PromptFormat(description["prompt_format"])
         return Announcement(
             context,
             float(description.get("minimum_confidence", 0.0)),
-            PromptFormat(description["prompt_format"]).tasks,
+            prompts.tasks,
             tokens,
+            prompts.converses,
         )
     except Exception:  # whatever is wrong with it, loading will say so
         return Announcement()

@@ -89,7 +89,7 @@ def family(
         return Prompt(turns(words(request)), whole=whole)
 
     tasks = {task: partial(asked, words) for task, words in TASKS.items()}
-    return Family({Task.COMPLETE: complete, **tasks}, controls)
+    return Family({Task.COMPLETE: complete, **tasks}, controls, converses=True)
 
 
 # --- CodeGeeX4 ----------------------------------------------------------------------------------

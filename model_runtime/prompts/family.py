@@ -34,12 +34,13 @@ Format = Callable[[Generate], Prompt]
 class Family:
     """`controls` are the control tokens that a tokenizer must have for the formats; `silent` those
     that may stand in an answer and are no text. `spoiled` is a sentence that says why a model that
-    was tuned to conversations can't be asked in words."""
+    was tuned to conversations can't be asked in words; one that `converses` can."""
 
     formats: Mapping[Task, Format]
     controls: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     spoiled: str = ""
+    converses: bool = False
 
     @property
     def tasks(self) -> tuple[Task, ...]:

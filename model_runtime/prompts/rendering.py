@@ -65,6 +65,11 @@ class PromptFormat(StrEnum):
         """Nothing: none of these needs a template."""
         return _FAMILIES[self].spoiled
 
+    @property
+    def converses(self) -> bool:
+        """Whether its models are asked in words and answer in them."""
+        return _FAMILIES[self].converses
+
     def prompt(self, request: Generate) -> Prompt:
         """The request's prompt, uncut. Raises BadPromptError for a task the family can't."""
         return _FAMILIES[self].prompt(request)

@@ -186,6 +186,7 @@ class Daemon:
             told.tasks,
             told.context_tokens,
             {task.value: able(task) for task in Task if task not in told.tasks},
+            told.converses,
         )
 
     def leave(self, connection: Connection) -> None:

@@ -258,6 +258,7 @@ class Welcome:
     better not shown when the model gave its tokens less than `minimum_confidence` on average.
     `tasks` are those of Task that it can be asked for; prompt and answer together have at most
     `context_tokens`. `others` are names of models that can do the remaining tasks, by task.
+    One that `converses` is tuned to be asked in words, and answers in them.
     """
 
     protocol: int
@@ -269,6 +270,7 @@ class Welcome:
     tasks: tuple[str, ...] = (Task.COMPLETE,)
     context_tokens: int = 2048
     others: dict[str, Any] = field(default_factory=dict)
+    converses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A small CodeGeeX that was taught a few answers by heart, as a model folder.
 
-Its network is the real one and its prompts are those of CodeGeeX-13B. It learns the answers alone,
-in a few seconds on one thread, to what the real runtime renders from the real requests.
+Its network is the real one, its prompts are those of CodeGeeX-13B or of another format. It learns
+the answers alone, in a few seconds on one thread, to what the real runtime renders from the real
+requests.
 """
 
 from __future__ import annotations
@@ -32,29 +33,29 @@ SURE = 0.02
 Lesson = tuple[Generate, str]
 
 
-def write_folder(folder: Path, lessons: list[Lesson]) -> Path:
+def write_folder(
+    folder: Path, lessons: list[Lesson], format: PromptFormat = PromptFormat.CODEGEEX
+) -> Path:
     """A model that gives, greedily, each lesson's answer to its request; returns the folder."""
     torch.set_num_threads(1)
-    description = _tokenizer(lessons)
+    description = _tokenizer(lessons, format)
     folder.mkdir()
     path = folder / "tokenizer.json"
     path.write_text(json.dumps(description), encoding="utf-8")
     tokenizer = Tokenizer.from_json(path)
     shape = CodeGeeXConfig(HIDDEN, 2, 4, tokenizer.vocab_size, CONTEXT)
-    network = _taught(shape, [_tokens(tokenizer, *lesson) for lesson in lessons])
-    return tiny.write_folder(
-        folder, shape, weights=network, tokenizer=description, format=PromptFormat.CODEGEEX
-    )
+    network = _taught(shape, [_tokens(format, tokenizer, *lesson) for lesson in lessons])
+    return tiny.write_folder(folder, shape, weights=network, tokenizer=description, format=format)
 
 
-def _tokenizer(lessons: list[Lesson]) -> dict[str, object]:
+def _tokenizer(lessons: list[Lesson], format: PromptFormat) -> dict[str, object]:
     """Byte-level BPE of the lessons' own words, so that a prompt is some hundred tokens."""
-    texts = [shown(PromptFormat.CODEGEEX.prompt(ask).pieces) + answer for ask, answer in lessons]
+    texts = [shown(format.prompt(ask).pieces) + answer for ask, answer in lessons]
     bpe = tokenizers.Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    controls = list(tiny.CONTROLS)
+    controls = list(dict.fromkeys([*tiny.CONTROLS, *format.controls]))
     trainer = trainers.BpeTrainer(
         vocab_size=WORDS, initial_alphabet=alphabet, special_tokens=controls, show_progress=False
     )
@@ -63,8 +64,10 @@ def _tokenizer(lessons: list[Lesson]) -> dict[str, object]:
     return description
 
 
-def _tokens(tokenizer: Tokenizer, ask: Generate, answer: str) -> tuple[list[int], list[int]]:
-    prompt = render(PromptFormat.CODEGEEX, tokenizer, ask, CONTEXT).ids
+def _tokens(
+    format: PromptFormat, tokenizer: Tokenizer, ask: Generate, answer: str
+) -> tuple[list[int], list[int]]:
+    prompt = render(format, tokenizer, ask, CONTEXT).ids
     return prompt, [*tokenizer.encode(answer), tokenizer.end_of_text]
 
 

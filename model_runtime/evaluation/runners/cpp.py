@@ -18,7 +18,7 @@ from model_runtime.evaluation.runners.runner import (
     judge_build,
     program_folder,
 )
-from model_runtime.evaluation.sandbox import MIB, Limits, Run
+from model_runtime.evaluation.supervision import MIB, Limits, Run
 from model_runtime.evaluation.verdicts import Verdict, last_line
 
 COMPILE = ["g++", "-std=c++11", "-w", "-pipe"]

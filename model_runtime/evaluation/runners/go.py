@@ -19,7 +19,8 @@ from model_runtime.evaluation.runners.runner import (
     judge,
     program_folder,
 )
-from model_runtime.evaluation.sandbox import INSIDE, MIB, Limits
+from model_runtime.evaluation.sandbox import INSIDE
+from model_runtime.evaluation.supervision import MIB, Limits
 from model_runtime.evaluation.verdicts import Outcome, Verdict
 
 GOPATH = Path("/usr/share/gocode")

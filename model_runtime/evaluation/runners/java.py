@@ -12,7 +12,8 @@ from pathlib import Path
 
 from model_runtime.evaluation.programs import Program
 from model_runtime.evaluation.runners.runner import Place, Runner, judge, program_folder
-from model_runtime.evaluation.sandbox import MIB, TMP, Limits
+from model_runtime.evaluation.sandbox import TMP
+from model_runtime.evaluation.supervision import MIB, Limits
 from model_runtime.evaluation.verdicts import Outcome, Verdict
 
 JVM = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]

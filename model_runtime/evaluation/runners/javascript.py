@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model_runtime.evaluation.programs import Program
 from model_runtime.evaluation.runners.runner import Runner, judge, program_folder
-from model_runtime.evaluation.sandbox import MIB, Limits
+from model_runtime.evaluation.supervision import MIB, Limits
 from model_runtime.evaluation.verdicts import Outcome, Verdict, last_line
 
 STRICT_ASSERT = "console.assert = require('assert').ok;"

@@ -13,7 +13,7 @@ from typing import Any
 from model_runtime.evaluation.programs import FIRST_ARRIVAL, Program
 from model_runtime.evaluation.runners.python import PYTHON_ENVIRONMENT, interpreter, python_folders
 from model_runtime.evaluation.runners.runner import Runner, judge, program_folder
-from model_runtime.evaluation.sandbox import MIB, Limits
+from model_runtime.evaluation.supervision import MIB, Limits
 from model_runtime.evaluation.verdicts import Outcome, Verdict
 
 WATCHER = Path(__file__).parent / "mtpb_case.py"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model_runtime.evaluation.programs import Program
 from model_runtime.evaluation.runners.runner import Runner, judge, program_folder
-from model_runtime.evaluation.sandbox import Limits
+from model_runtime.evaluation.supervision import Limits
 from model_runtime.evaluation.verdicts import Verdict
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_runtime.evaluation.programs import Program, Rules
-from model_runtime.evaluation.sandbox import Run, Sandbox
+from model_runtime.evaluation.sandbox import Sandbox
+from model_runtime.evaluation.supervision import Run
 from model_runtime.evaluation.verdicts import Outcome, Verdict, last_line
 
 # What each language says when it got no memory.
