@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from model_runtime.errors import BadPromptError
+from model_runtime.kv_storage import Storage
 
 # A slot is worth re-using when it holds at least this share of the prompt. Below it (a tag line in
 # common, say) the least recently used slot is taken and the other document keeps its own.
@@ -163,8 +164,8 @@ class KVCache:
     def _allocate(self) -> None:
         layers, heads, head_dim = self._row_shape
         shape = (layers, self.slots + self.branches, heads, self.context, head_dim)
-        self._keys = torch.zeros(shape, dtype=self._dtype, device=self._device)
-        self._values = torch.zeros(shape, dtype=self._dtype, device=self._device)
+        self._storage = [Storage(shape, self._dtype, self._device) for _ in ("keys", "values")]
+        self._keys, self._values = (storage.tensor for storage in self._storage)
         rows = self.slots + self.branches
         self._sources = torch.zeros(rows, dtype=torch.long, device=self._device)
         self._views: dict[tuple[int, int], Rows] = {}
