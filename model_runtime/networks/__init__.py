@@ -11,6 +11,7 @@ __all__ = [
     "kernels",
     "kv_cache",
     "kv_size",
+    "kv_storage",
     "linear",
     "network",
     "onnx_codegeex",

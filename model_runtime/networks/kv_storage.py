@@ -20,7 +20,7 @@ PAGE = mmap.PAGESIZE
 class Storage:
     """Zeros [layers, rows, heads, context, head_dim] as `tensor`.
 
-    Raises what the device raises when there is no memory (running_out.py knows it).
+    Raises MemoryError or torch's own error when there is no memory.
     """
 
     def __init__(
@@ -58,6 +58,13 @@ class Storage:
 
 
 def _pages(size: int) -> mmap.mmap:
+    try:
+        return _mapped(size)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes can't be mapped") from error
+
+
+def _mapped(size: int) -> mmap.mmap:
     if sys.platform == "win32":
         return mmap.mmap(-1, size)
     pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
