@@ -27,7 +27,6 @@ from model_runtime.engine.scheduler import Job, Scheduler
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.networks.graphs import CudaCapture, DecodeGraphs
 from model_runtime.networks.kv_cache import KVCache
-from model_runtime.networks.kv_size import cache_rows, kv_dtype
 from model_runtime.recall.memory import Memory
 from model_runtime.wire.protocol import Generate, Reply
 
@@ -227,16 +226,14 @@ class Engine:
 
 
 def _cache(model: LoadedModel, device: Device) -> KVCache:
-    config = model.config
-    dtype = kv_dtype(config, device.dtype, device.place)
-    slots, branches = cache_rows(config, dtype)
+    config, kv = model.config, model.kv
     return KVCache(
         layers=config.kv_layers,
         heads=config.kv_heads,
         head_dim=config.head_dim,
-        context=config.max_position_embeddings,
-        slots=slots,
-        branches=branches,
-        dtype=dtype,
+        context=kv.context,
+        slots=kv.slots,
+        branches=kv.branches,
+        dtype=getattr(torch, kv.dtype),
         device=device.place,
     )

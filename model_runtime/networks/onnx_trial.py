@@ -42,8 +42,8 @@ def serves(config: CodeGeeXConfig) -> bool:
     Its attention reads and writes float32; a large KV cache is kept in less.
     """
     small = config.linear_parameters + config.other_parameters <= LARGEST
-    kept = kv_size.kv_dtype(config, torch.float32, torch.device("cpu"))
-    return small and kept == torch.float32 and not why_not()
+    kept = kv_size.kept_in(config, "float32", on_cpu=True)
+    return small and kept == "float32" and not why_not()
 
 
 @functools.cache
