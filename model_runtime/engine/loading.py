@@ -43,6 +43,7 @@ def load_engine(
     try:
         loaded = opening.load(model, chosen.place, chosen.dtype, quantize)
         engine = Engine(loaded, chosen, scheduler, emit, work)
+        LOG.info("the KV cache has %s", engine.cache.description)
         engine.prove()
         memory.return_freed()
         return engine

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_hub
 import torch
+from engine_bench import DEVICE, Bench
 from huggingface_hub import constants
 
 from model_runtime.commands import models as commands
@@ -20,6 +22,7 @@ from model_runtime.device import system_memory
 from model_runtime.errors import RuntimeFailure
 from model_runtime.folders import fit, opening
 from model_runtime.folders.fit import GIB, PROGRAM_BYTES, FitError
+from model_runtime.folders.forecast import forecast
 from model_runtime.folders.loaded import MemoryPlan
 from model_runtime.hub import cache, catalogue
 from model_runtime.hub.catalogue import Ability, Model
@@ -71,14 +74,18 @@ def verdict(plan: MemoryPlan, free: int) -> tuple[str, int]:
     return "", 0
 
 
+def available(size: float, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meminfo = folder / "meminfo"
+    meminfo.write_text(f"MemAvailable: {int(size) // 1024} kB\n", encoding="ascii")
+    monkeypatch.setattr(system_memory, "MEMORY", meminfo)
+    monkeypatch.setattr(system_memory, "OWN_GROUPS", folder / "no groups")
+
+
 def listed(
     free: float, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, tuple[str, int]]:
     """What `models list` says where so much is free for the runtime's process."""
-    meminfo = folder / "meminfo"
-    meminfo.write_text(f"MemAvailable: {int(free + PROGRAM_BYTES) // 1024} kB\n", encoding="ascii")
-    monkeypatch.setattr(system_memory, "MEMORY", meminfo)
-    monkeypatch.setattr(system_memory, "OWN_GROUPS", folder / "no groups")
+    available(free + PROGRAM_BYTES, folder, monkeypatch)
     parser = argparse.ArgumentParser()
     commands.add_to(parser.add_subparsers())
     options = parser.parse_args(["models", "list", "--json"])
@@ -120,10 +127,36 @@ def test_the_list_says_what_the_loader_says(
         assert total == pytest.approx(model.parameters, rel=0.005)
 
 
-def test_a_model_of_seven_billion_fits_a_usual_machine(tmp_path: Path) -> None:
+def test_a_model_of_seven_billion_fits_a_usual_machine() -> None:
     """16 GiB with an editor open: 11 GiB."""
-    shape = catalogue.find("codellama-7b")
-    from model_runtime.folders.forecast import forecast
-
-    found = forecast(shape, 11 * GIB)
+    found = forecast(catalogue.find("codellama-7b"), 11 * GIB)
     assert (found.kept, found.context) == (Precision.INT8, 2048)
+    found = forecast(catalogue.find("codellama-7b"), 7 * GIB)
+    assert (found.kept, found.context) == (Precision.INT4, 2048)
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "rows", "context", "shown"),
+    [(9000, (2, 2), 8192, 2100), (900, (2, 2), 2048, 1536), (400, (1, 0), 2048, 1536)],
+)
+def test_the_engine_serves_what_there_is_room_for(
+    free_mib: int,
+    rows: tuple[int, int],
+    context: int,
+    shown: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """64 KiB a position: 16 layers of 8 heads of 128, in bfloat16."""
+    sizes = {"num_hidden_layers": 16, "num_attention_heads": 8, "num_key_value_heads": 8}
+    folder = tiny_hub.write_folder(
+        tmp_path / "m", "llama", head_dim=128, max_position_embeddings=8192, **sizes
+    )
+    available(free_mib * 2**20, tmp_path, monkeypatch)
+    bench = Bench(tmp_path, opening.load(str(folder), CPU, torch.float32))
+    cache = bench.engine.cache
+    assert ((cache.slots, cache.branches), cache.context) == (rows, context)
+    bench.engine.device = dataclasses.replace(DEVICE, prefill_chunk=512)
+    answer = bench.ask("value = 1\n" * 210, max_new_tokens=4)
+    assert answer.candidates
+    assert shown <= answer.timing.prompt_tokens < context
