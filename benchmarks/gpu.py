@@ -26,10 +26,11 @@ from model_runtime.device.choice import choose
 from model_runtime.device.kinds import Device
 from model_runtime.errors import RuntimeFailure
 from model_runtime.networks.graphs import CudaCapture
+from model_runtime.networks.kept import Precision
 from model_runtime.networks.kernels import cuda
 from model_runtime.networks.kernels.dequantizing import Dequantizing
 from model_runtime.networks.kernels.trial import Kernel
-from model_runtime.networks.quantization import Int4Matrix, Int8Matrix, Precision, QuantizedMatrix
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix, QuantizedMatrix
 
 MODEL = "random:codegeex-13b"
 # Weight rows and columns of the 13B: attention, and the MLP's two.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from model_runtime.bench.random_model import in_floats
 from model_runtime.bench.speed import Cancel
 from model_runtime.device.kinds import Device
 from model_runtime.engine.counters import Work
@@ -36,6 +37,7 @@ def cancel(network: CodeGeeX, device: Device) -> Cancel | None:
         tokenizer=tokenizer,
         format=PromptFormat.NANO_FIM,
         config=network.config,
+        kv=in_floats(network.config, device).kv,
     )
     growing, answered = threading.Event(), threading.Event()
 

@@ -23,8 +23,8 @@ from model_runtime.bench.speed import Machine, Speed, copy_speed, measure_networ
 from model_runtime.device.kinds import Device
 from model_runtime.networks import onnx_trial
 from model_runtime.networks.codegeex import CodeGeeXConfig
+from model_runtime.networks.kept import Precision
 from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
-from model_runtime.networks.quantization import Precision
 
 
 @torch.inference_mode()

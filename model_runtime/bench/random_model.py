@@ -12,16 +12,12 @@ from model_runtime.device import memory
 from model_runtime.device.kinds import Device
 from model_runtime.folders import fit, native
 from model_runtime.folders.assembly import blank_network
+from model_runtime.folders.loaded import MemoryPlan
 from model_runtime.networks import linear
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kept import GROUP, Precision
 from model_runtime.networks.kernels.dequantizing import Dequantizing
-from model_runtime.networks.quantization import (
-    GROUP,
-    Int4Matrix,
-    Int8Matrix,
-    Precision,
-    QuantizedMatrix,
-)
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix, QuantizedMatrix
 
 CODEGEEX_13B = CodeGeeXConfig(5120, 39, 40, 52224, 2048)
 LARGEST_WEIGHT = 0.02
@@ -40,14 +36,20 @@ def sized(name: str, device: Device) -> CodeGeeXConfig:
         raise ValueError(f'"{name}" is no random model; use random:codegeex-13b@2layers.')
     else:
         config = native.read_description(native.folder_of(name)).config
-    needed = fit.need(config, Precision.FLOAT16, device.dtype, device.place).total
-    free = memory.free_bytes(device.place)
-    if free is not None and needed > free:
+    needed, free = in_floats(config, device), memory.free_bytes(device.place)
+    if free is not None and not needed.fits(free):
+        sizes = f"{needed.total / fit.GIB:.1f} GiB, and {free / fit.GIB:.1f} GiB are free"
         raise fit.FitError(
-            f"{name} needs {needed / fit.GIB:.1f} GiB, and {free / fit.GIB:.1f} GiB are free; "
-            "name fewer layers, as in random:codegeex-13b@2layers."
+            f"{name} needs {sizes}; name fewer layers, as in random:codegeex-13b@2layers."
         )
     return config
+
+
+def in_floats(config: CodeGeeXConfig, device: Device) -> fit.Need:
+    """What such a network takes unquantized, with the KV cache that fits."""
+    kept = Precision.FLOAT16
+    plan = MemoryPlan("random", kept, kept, config, device.dtype, device.place)
+    return plan.needs(memory.free_bytes(device.place))[kept]
 
 
 def random_network(config: CodeGeeXConfig, precision: Precision, device: Device) -> CodeGeeX:

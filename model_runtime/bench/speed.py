@@ -13,8 +13,8 @@ from statistics import median
 import torch
 
 from model_runtime.bench.memory import Peak
+from model_runtime.bench.random_model import in_floats
 from model_runtime.device.kinds import Device
-from model_runtime.networks import kv_size
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.networks.graphs import CudaCapture, DecodeGraphs
 from model_runtime.networks.kv_cache import KVCache
@@ -203,6 +203,6 @@ def _cache(config: CodeGeeXConfig, device: Device, rows: int) -> KVCache:
         context=config.max_position_embeddings,
         slots=rows,
         branches=0,
-        dtype=kv_size.kv_dtype(config, device.dtype, device.place),
+        dtype=getattr(torch, in_floats(config, device).kv.dtype),
         device=device.place,
     )

@@ -62,14 +62,14 @@ def _device_and_model(model: str, device: str, quantize: str) -> Iterator[Findin
     try:
         from model_runtime.device import memory
         from model_runtime.device.choice import choose
-        from model_runtime.folders import fit, opening
+        from model_runtime.folders import opening
 
         chosen = choose(device)
     except (RuntimeFailure, ImportError, OSError) as error:
         yield Finding("device", "none", str(error))
         return
     yield Finding("device", chosen.reason)
-    free = _free(memory.free_bytes(chosen.place))
+    free = memory.free_bytes(chosen.place)
     try:
         plan = opening.plan(model, chosen.place, chosen.dtype, quantize)
     except RuntimeFailure as error:
@@ -82,12 +82,13 @@ def _device_and_model(model: str, device: str, quantize: str) -> Iterator[Findin
             error = plan.ran_out(memory.free_bytes(chosen.place))
         yield Finding("model", model, why_not_loaded(error))
         return
-    parameters = sum(fit.parameters(loaded.config))
+    parameters = loaded.config.linear_parameters + loaded.config.other_parameters
     found = f"{loaded.name}, {parameters / 1e6:.1f} M parameters, files verified"
     yield Finding("model", found, loaded.format.spoiled)
-    needed = plan.needs[plan.kept].total / 2**30
-    yield Finding("fit", f"needs {needed:.1f} GiB in {plan.kept}, {free}")
+    need = plan.needs(free)[plan.kept]
+    told = f"needs {need.total / 2**30:.1f} GiB in {plan.kept} with {need.kv.context} tokens"
+    yield Finding("fit", f"{told}, {_told(free)}")
 
 
-def _free(size: int | None) -> str:
+def _told(size: int | None) -> str:
     return "free memory not known" if size is None else f"{size / 2**30:.1f} GiB free"

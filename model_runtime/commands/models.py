@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from model_runtime import installing
 from model_runtime.device.system_memory import free_memory
 from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError
+from model_runtime.folders.fit import PROGRAM_BYTES
+from model_runtime.folders.forecast import forecast, served
 from model_runtime.folders.hub_folder import only_embeds
 from model_runtime.hub import cache, catalogue
 from model_runtime.hub.catalogue import Ability, Model
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 Report = Callable[[int], object]
 
-# The KV cache and what a prefill works in, as a share of the weights.
-BESIDE_THE_WEIGHTS = 1.2
 REPORT_PAUSE_S = 0.25
 AS_PICKLES = "it comes as pickles, which are converted and then removed"
 INTERRUPTED = 130  # what a shell makes of SIGINT
@@ -111,7 +111,8 @@ def _row(told: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    told = _told(catalogue.find(options.model), options.used)
+    model = catalogue.find(options.model)
+    told = _told(model, options.used)
     if options.json:
         print(json.dumps(told))
         return 0
@@ -126,9 +127,7 @@ def _show(options: argparse.Namespace) -> int:
         "licence": told["licence"],
         "note": told["note"],
         "size": sizes,
-        "fits in": "unknown"
-        if told["fits"] is None
-        else told["fits"] or "no, main memory is short",
+        "fits in": _room(model, told),
         "context": f"{told['context']:,} tokens",
         "network": told["architecture"],
         "format": told["format"] + (", and its own chat template" if told["chat"] else ""),
@@ -144,6 +143,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _told(model: Model, used: str) -> dict[str, Any]:
     folder = cache.installed(model)
+    fits, served_context = _fits(model)
     return {
         "name": model.name,
         "family": model.family,
@@ -160,7 +160,8 @@ def _told(model: Model, used: str) -> dict[str, Any]:
         "note": model.note,
         "parameters": model.parameters,
         "sizes": model.sizes,
-        "fits": _fits(model),
+        "fits": fits,
+        "served_context": served_context,
         "hub": model.hub,
         "revision": model.revision,
         "pickled": model.pickled,
@@ -173,12 +174,22 @@ def _state(model: Model, folder: Path | None, used: str) -> str:
     return "in part" if cache.partly_here(model) else ""
 
 
-def _fits(model: Model) -> str | None:
-    """The largest precision that fits main memory now, "" for none; None when nobody tells."""
+def _fits(model: Model) -> tuple[str | None, int]:
+    """The largest precision that fits main memory now, and the tokens it would be served with; ""
+    for none, None when nobody tells."""
     if (free := free_memory()) is None:
-        return None
-    fitting = (name for name, size in model.sizes.items() if size * BESIDE_THE_WEIGHTS <= free)
-    return next(fitting, "")
+        return None, 0
+    found = forecast(model, free - PROGRAM_BYTES)
+    return found.kept or "", found.context
+
+
+def _room(model: Model, told: dict[str, Any]) -> str:
+    """The same in words."""
+    if not served(model):
+        return "no, its kind of network can't be served"
+    if not told["fits"]:
+        return "unknown" if told["fits"] is None else "no, main memory is short"
+    return f"{told['fits']}, with {told['served_context']:,} tokens"
 
 
 def _size(count: int) -> str:

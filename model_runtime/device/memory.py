@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+from contextlib import suppress
 
 import torch
 
@@ -15,6 +17,12 @@ def out_of_memory(error: BaseException) -> bool:
         "allocate memory|out of memory", str(error), re.IGNORECASE
     )
     return bool(said) or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def return_freed() -> None:
+    """Give the system what was allocated for a while: the C library keeps it where it is glibc."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def free_bytes(place: torch.device) -> int | None:

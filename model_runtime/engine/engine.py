@@ -27,8 +27,7 @@ from model_runtime.engine.scheduler import Job, Scheduler
 from model_runtime.engine.states import Piece
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.networks.graphs import CudaCapture, DecodeGraphs
-from model_runtime.networks.kv_cache import KVCache, Rows
-from model_runtime.networks.kv_size import cache_rows, kv_dtype
+from model_runtime.networks.kv_cache import KVCache
 from model_runtime.recall.memory import Memory
 from model_runtime.wire.protocol import Generate, Reply
 
@@ -79,7 +78,7 @@ class Engine:
         ids = [*tokenizer.encode("x"), tokenizer.end_of_text][:1]
         if (slot := self.cache.acquire(ids)) is not None:
             try:
-                self._forward([ids], slot.rows, 0)
+                self._forward([ids], [slot.index], 0)
             finally:
                 slot.release()
 
@@ -135,8 +134,12 @@ class Engine:
             one.give_way()
         if self.graphs is not None:
             self.graphs.clear()
-        if self.cache.shrink():
-            logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
+        try:
+            if self.cache.shrink():
+                logs.LOG.warning("out of memory: the KV cache is now %s", self.cache.description)
+        except (MemoryError, RuntimeError) as error:
+            logs.failure("the KV cache can't be made smaller", error)
+            self.runs.fail(error)
 
     # --- run ----------------------------------------------------------------------------------
 
@@ -145,8 +148,8 @@ class Engine:
         for generation, piece in self._pieces(active):
             if piece.length > 1:
                 with self.runs.at_the_cost_of(generation.job):
-                    rows, began = self.cache.rows(piece.rows), self.scheduler.clock()
-                    logits = self._forward(piece.ids, rows, piece.start)
+                    began = self.scheduler.clock()
+                    logits = self._forward(piece.ids, piece.rows, piece.start)
                     tokens = piece.length * len(piece.rows)
                     self.pace.passed(tokens, self.scheduler.clock() - began)
                     generation.take(piece, logits)
@@ -185,10 +188,17 @@ class Engine:
         self.device.wait()
         return logits[0]
 
-    def _forward(self, ids: list[list[int]], rows: Rows, start: int) -> Tensor:
-        """Ids [B, T] at `start` of each row: the last position's logits [B, V], when it is done."""
-        place = self.device.place
-        logits: Tensor = self.model.network(torch.tensor(ids, device=place), rows, start)
+    def _forward(self, ids: list[list[int]], rows: list[int], start: int) -> Tensor:
+        """Ids [B, T] at `start` of each row: the last position's logits [B, V], when it is done.
+
+        Rows that lie apart run after each other.
+        """
+        everything, first, found = torch.tensor(ids, device=self.device.place), 0, []
+        for count, neighbours in self.cache.neighbours(rows):
+            part = everything[first : first + count]
+            found.append(self.model.network(part, neighbours, start))
+            first += count
+        logits = torch.cat(found)
         self.device.wait()
         return logits
 
@@ -205,7 +215,7 @@ class Engine:
             self.device.wait()
             return logits
         if rows.index is None and len(set(starts)) == 1:
-            return self._forward(ids, rows, starts[0])
+            return self._forward(ids, numbers, starts[0])
         logits = self.model.network.step(
             torch.tensor(ids, device=place).squeeze(1),
             torch.tensor(starts, device=place),
@@ -217,16 +227,14 @@ class Engine:
 
 
 def _cache(model: LoadedModel, device: Device) -> KVCache:
-    config = model.config
-    dtype = kv_dtype(config, device.dtype, device.place)
-    slots, branches = cache_rows(config, dtype)
+    config, kv = model.config, model.kv
     return KVCache(
         layers=config.kv_layers,
         heads=config.kv_heads,
         head_dim=config.head_dim,
-        context=config.max_position_embeddings,
-        slots=slots,
-        branches=branches,
-        dtype=dtype,
+        context=kv.context,
+        slots=kv.slots,
+        branches=kv.branches,
+        dtype=getattr(torch, kv.dtype),
         device=device.place,
     )

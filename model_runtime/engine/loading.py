@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from model_runtime import installing
-from model_runtime.device.torch_plugins import keep_plugins_out
+from model_runtime.device.torch_plugins import keep_plugins_out, keep_unused_out
 from model_runtime.engine.counters import Work
 from model_runtime.engine.scheduler import Job, Scheduler
 from model_runtime.errors import RuntimeFailure
@@ -38,10 +38,14 @@ def load_engine(
 
     chosen = choose(device)
     LOG.info("device %s", chosen.reason)
+    if chosen.place.type == "cpu":
+        keep_unused_out()
     try:
         loaded = opening.load(model, chosen.place, chosen.dtype, quantize)
         engine = Engine(loaded, chosen, scheduler, emit, work)
+        LOG.info("the KV cache has %s", engine.cache.description)
         engine.prove()
+        memory.return_freed()
         return engine
     except BaseException as error:
         if not memory.out_of_memory(error):

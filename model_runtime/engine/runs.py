@@ -76,7 +76,7 @@ class Runs(Generic[Kind]):
                 going = turn()
             except BaseException as error:
                 logs.failure("a turn failed", error)
-                self._fail([run.job for run in self.running], error)
+                self.fail(error)
                 self._count_failed(error)
             else:
                 self._failed_in_a_row = 0
@@ -133,6 +133,10 @@ class Runs(Generic[Kind]):
             # One request less may be enough; the others run on in a smaller cache.
             short = out_of_memory(error)
             self._fail([max(jobs, key=lambda job: job.arrived)] if short else jobs, error)
+
+    def fail(self, error: BaseException) -> None:
+        """Whatever runs fails with it."""
+        self._fail([run.job for run in self.running], error)
 
     def _fail(self, jobs: Sequence[Job], error: BaseException) -> None:
         reason = Reason.ENGINE_ERROR

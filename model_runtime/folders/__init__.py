@@ -8,6 +8,7 @@ __all__ = [
     "announcing",
     "assembly",
     "fit",
+    "forecast",
     "hub_folder",
     "hub_network",
     "loaded",

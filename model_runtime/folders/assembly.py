@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from model_runtime.errors import WeightsError
 from model_runtime.networks import bitsandbytes_linear, linear, onnx_trial
-from model_runtime.networks.bitsandbytes_linear import BitsAndBytes
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.kept import BitsAndBytes, Precision
 from model_runtime.networks.quantization import (
     Int4Matrix,
     Int8Matrix,
-    Precision,
     QuantizedMatrix,
     quantize_int4,
     quantize_int8,

@@ -19,15 +19,15 @@ from transformers.utils import logging as transformers_logging
 
 from model_runtime.device import memory
 from model_runtime.errors import WeightsError
-from model_runtime.folders import fit
 from model_runtime.folders.assembly import quantize_layer
 from model_runtime.folders.hub_folder import KEPT_AS, TOKENIZER, HubFolder
 from model_runtime.folders.loaded import LoadedModel, MemoryPlan, kept_as
 from model_runtime.networks import encoder_decoder, transformers_lm
 from model_runtime.networks.encoder_decoder import EncoderDecoder
+from model_runtime.networks.kept import Precision
+from model_runtime.networks.kv_size import NetworkShape
 from model_runtime.networks.network import Network
-from model_runtime.networks.quantization import Precision
-from model_runtime.networks.transformers_lm import TransformersLM, TransformersShape
+from model_runtime.networks.transformers_lm import TransformersLM
 from model_runtime.text.tokenizer import Tokenizer
 
 transformers_logging.set_verbosity(logging.ERROR)
@@ -37,14 +37,14 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 def load(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str) -> LoadedModel:
     """Raises WeightsError and FitError, as opening.load() does."""
     chosen = plan(folder, device, dtype, quantize)
-    chosen.check(memory.free_bytes(device))
-    shape = _shape(folder)
+    need = chosen.need(memory.free_bytes(device))
     return LoadedModel(
         name=folder.name,
-        tokenizer=_tokenizer(folder, shape.vocab_size),
-        network=_network(folder, chosen.kept, device, dtype),
+        tokenizer=_tokenizer(folder, chosen.shape.vocab_size),
+        network=_network(folder, chosen),
         format=folder.family,
-        config=shape,
+        config=chosen.shape,
+        kv=need.kv,
         ends=folder.ends,
         stops=folder.stops,
         encoder=folder.encoder,
@@ -52,12 +52,17 @@ def load(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
 
 
 def plan(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: str) -> MemoryPlan:
-    """From the folder's config alone. Raises WeightsError for a network that can't be served."""
+    """From the folder's config alone. Raises WeightsError for a network that can't be served.
+
+    What was trained in bfloat16 can overflow in float16, so it computes in the former.
+    """
     stored, shape = Precision.FLOAT16, _shape(folder)
     kept = kept_as(folder.name, stored, quantize or folder.config.get(KEPT_AS, ""), device)
     if kept is not stored and not shape.linear_parameters:
         raise WeightsError(f'{folder.name} has nothing to be quantized; set quantize = "".')
-    return MemoryPlan(folder.name, stored, kept, fit.needs(shape, dtype, device))
+    if dtype is torch.float16 and _config(folder).dtype is torch.bfloat16:
+        dtype = torch.bfloat16
+    return MemoryPlan(folder.name, stored, kept, shape, dtype, device)
 
 
 def blank(folder: HubFolder) -> nn.Module:
@@ -67,20 +72,14 @@ def blank(folder: HubFolder) -> nn.Module:
     return transformers_lm.blank(_config(folder), kind)
 
 
-def _shape(folder: HubFolder) -> TransformersShape:
+def _shape(folder: HubFolder) -> NetworkShape:
     of = encoder_decoder.shape if folder.encodes else transformers_lm.shape
     return of(folder.name, _config(folder), folder.context)
 
 
-def _network(
-    folder: HubFolder, kept: fit.Kept, device: torch.device, dtype: torch.dtype
-) -> Network:
-    """The network on `device`, its matrices kept so. Raises WeightsError.
-
-    What was trained in bfloat16 can overflow in float16, so it computes in the former.
-    """
-    if dtype is torch.float16 and _config(folder).dtype is torch.bfloat16:
-        dtype = torch.bfloat16
+def _network(folder: HubFolder, chosen: MemoryPlan) -> Network:
+    """The network as it was planned. Raises WeightsError."""
+    kept, device, dtype = chosen.kept, chosen.device, chosen.dtype
     if kept is Precision.FLOAT16:
         lm = _read(folder, dtype)
         _move(lm, set(), device, dtype)

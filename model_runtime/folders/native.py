@@ -20,12 +20,12 @@ from safetensors import SafetensorError, safe_open
 from model_runtime.decoding.mixing import Trust
 from model_runtime.device import memory
 from model_runtime.errors import WeightsError
-from model_runtime.folders import fit, verification
+from model_runtime.folders import verification
 from model_runtime.folders.assembly import Shards, assemble, assemble_int8
 from model_runtime.folders.loaded import LoadedModel, MemoryPlan, kept_as
 from model_runtime.networks.codegeex import CodeGeeXConfig
+from model_runtime.networks.kept import Precision
 from model_runtime.networks.network import Network
-from model_runtime.networks.quantization import Precision
 from model_runtime.options import DEFAULT_MODEL, EMBEDDED_FOLDER
 from model_runtime.prompts.rendering import PromptFormat
 from model_runtime.text.tokenizer import Tokenizer
@@ -69,7 +69,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype, quantize: str) 
     """
     description = read_description(folder)
     chosen = plan(folder, device, dtype, quantize)
-    chosen.check(memory.free_bytes(device))
+    need = chosen.need(memory.free_bytes(device))
     verify(folder, description)
     tokenizer = _load_tokenizer(folder, description)
     shards = Shards(folder, description.weights)
@@ -83,6 +83,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype, quantize: str) 
         tokenizer=tokenizer,
         format=description.format,
         config=description.config,
+        kv=need.kv,
         trust=description.trust,
     )
 
@@ -97,7 +98,7 @@ def plan(folder: Path, device: torch.device, dtype: torch.dtype, quantize: str) 
     description = read_description(folder)
     stored = _stored_precision(folder, description)
     kept = kept_as(description.name, stored, quantize, device)
-    return MemoryPlan(description.name, stored, kept, fit.needs(description.config, dtype, device))
+    return MemoryPlan(description.name, stored, kept, description.config, dtype, device)
 
 
 def folder_of(name: str) -> Path:

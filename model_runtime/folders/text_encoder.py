@@ -160,7 +160,8 @@ def _projection(shards: Shards, place: torch.device, dtype: torch.dtype) -> nn.L
 
 def _check_memory(shards: Shards, place: torch.device, dtype: torch.dtype) -> None:
     """Raises FitError."""
-    need = sum(tensor.numel() for tensor in shards.described.values()) * dtype.itemsize
+    parameters = sum(tensor.numel() for tensor in shards.described.values())
+    need = fit.encoder_bytes(parameters, str(dtype).removeprefix("torch."))
     free = memory.free_bytes(place)
     if free is not None and need > free:
         raise fit.FitError(

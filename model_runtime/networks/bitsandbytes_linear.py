@@ -11,18 +11,12 @@ import functools
 import logging
 import os
 import sys
-from enum import StrEnum
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-
-class BitsAndBytes(StrEnum):
-    """Ways to keep a matrix that the library has and no model folder is stored in."""
-
-    LLM_INT8 = "llm.int8"
-    NF4 = "nf4"
+from model_runtime.networks.kept import BitsAndBytes
 
 
 class HalfInside(nn.Module):

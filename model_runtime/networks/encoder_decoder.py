@@ -24,7 +24,7 @@ from transformers import AutoModelForSeq2SeqLM, PreTrainedConfig
 from model_runtime.errors import BadPromptError
 from model_runtime.networks import transformers_lm
 from model_runtime.networks.kv_cache import Points, Rows, Span
-from model_runtime.networks.transformers_lm import TransformersShape
+from model_runtime.networks.kv_size import NetworkShape
 
 
 class EncoderDecoder(nn.Module):
@@ -133,7 +133,7 @@ class EncoderDecoder(nn.Module):
         return x.view(*x.shape[:2], self.t5.config.num_heads, -1).transpose(1, 2)
 
 
-def shape(name: str, config: PreTrainedConfig, context: int) -> TransformersShape:
+def shape(name: str, config: PreTrainedConfig, context: int) -> NetworkShape:
     """Of the network that `config` describes; `name` is for those that can't be served."""
     network = transformers_lm.blank(config, AutoModelForSeq2SeqLM)
     return transformers_lm.counted(

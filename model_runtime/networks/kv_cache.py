@@ -1,19 +1,22 @@
 """Keys and values of past positions, kept between requests so that typing on re-uses them.
 
-One static block of memory: `slots` rows hold one document each and remember their tokens,
-`branches` rows are scratch for the candidates of requests that want several. It knows token ids and
-shapes, neither text nor the network. The engine's thread is the only caller.
+`slots` rows hold one document each and remember their tokens, `branches` rows are scratch for the
+candidates of requests that want several. What is written to a row takes memory on a CPU, and what
+nobody needs any longer gives it back (kv_storage.py). It knows token ids and shapes, neither text
+nor the network. The engine's thread is the only caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from model_runtime.errors import BadPromptError
+from model_runtime.networks.kv_storage import Storage
 
 # A slot is worth re-using when it holds at least this share of the prompt. Below it (a tag line in
 # common, say) the least recently used slot is taken and the other document keeps its own.
@@ -21,6 +24,11 @@ WORTHWHILE_SHARE = 0.25
 
 # A cache that shrinks keeps enough for a screenful before the cursor.
 SHORTEST_CONTEXT = 256
+# Positions behind a new prompt that may keep the memory of an older and longer text: what is
+# written there next takes it again.
+KEPT_BEHIND = 512
+# A text that so many requests for others came after gives its memory back.
+FORGOTTEN_AFTER = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -109,7 +117,10 @@ class Points:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One row and the tokens whose keys and values it holds. Give it back with release()."""
+    """One row and the tokens whose keys and values it holds. Give it back with release().
+
+    `longest` positions of it were written to and take memory.
+    """
 
     index: int
     rows: Rows
@@ -117,6 +128,7 @@ class Slot:
     reused: int = 0
     in_use: bool = False
     last_used: int = 0
+    longest: int = 0
 
     def append(self, ids: Sequence[int]) -> None:
         """Say that `ids` were run at the positions after `tokens`. Raises BadPromptError."""
@@ -127,6 +139,7 @@ class Slot:
                 f"and the model has {self.rows.context}."
             )
         self.tokens.extend(ids)
+        self.longest = max(self.longest, total)
 
     def release(self) -> None:
         """Free the slot; its tokens stay for the next request that shares them."""
@@ -151,29 +164,35 @@ class KVCache:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        self.context = context
-        self.slots = slots
-        self.branches = branches
         self._row_shape = layers, heads, head_dim
         self._dtype = dtype
         self._device = device
         self._clock = 0
-        self._allocate()
+        self._allocate(context, slots, branches)
 
-    def _allocate(self) -> None:
+    def _allocate(self, context: int, slots: int, branches: int) -> None:
+        """Raises MemoryError or RuntimeError, and then there are no slots."""
         layers, heads, head_dim = self._row_shape
-        shape = (layers, self.slots + self.branches, heads, self.context, head_dim)
-        self._keys = torch.zeros(shape, dtype=self._dtype, device=self._device)
-        self._values = torch.zeros(shape, dtype=self._dtype, device=self._device)
-        rows = self.slots + self.branches
-        self._sources = torch.zeros(rows, dtype=torch.long, device=self._device)
+        shape = (layers, slots + branches, heads, context, head_dim)
+        self.context, self.slots, self.branches = context, slots, branches
+        self._storages = tuple(
+            Storage(shape, self._dtype, self._device) for _ in ("keys", "values")
+        )
         self._views: dict[tuple[int, int], Rows] = {}
-        self._slots = [Slot(index, self.rows([index])) for index in range(self.slots)]
-        self._free_branches = list(range(self.slots, self.slots + self.branches))
+        rows = slots + branches
+        self._sources = torch.zeros(rows, dtype=torch.long, device=self._device)
+        self._slots = [Slot(index, self.rows([index])) for index in range(slots)]
+        self._free_branches = list(range(slots, rows))
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        """Of keys and of values."""
+        return tuple(storage.tensor for storage in self._storages)
 
     @property
     def bytes(self) -> int:
-        return self._keys.nbytes + self._values.nbytes
+        """What it takes when every position of every row is in use."""
+        return sum(tensor.nbytes for tensor in self._tensors)
 
     @property
     def description(self) -> str:
@@ -182,21 +201,22 @@ class KVCache:
     def shrink(self) -> bool:
         """Forget everything and take less memory: fewer rows first, then shorter ones.
 
-        No slot may be in use. False when it is as small as it gets.
+        No slot may be in use. False when it is as small as it gets. When there is no memory for
+        any smaller one either, the error is raised and the cache is as large as before.
         """
-        while self.slots + self.branches > 1 or self.context > SHORTEST_CONTEXT:
-            if self.slots + self.branches > 1:
-                self.slots, self.branches = max(1, self.slots // 2), self.branches // 2
-            else:
-                self.context = max(SHORTEST_CONTEXT, self.context // 2)
-            self._keys = self._values = torch.empty(0)
-            self._views, self._slots = {}, []
+        before = self.context, self.slots, self.branches
+        if not (smaller := list(_smaller(*before))):
+            return False
+        self._storages, self._views, self._slots = (), {}, []
+        for size in smaller:
             try:
-                self._allocate()
-            except (MemoryError, RuntimeError):  # torch's out-of-memory errors are RuntimeErrors
-                continue
-            return True
-        return False
+                self._allocate(*size)
+                return True
+            except (MemoryError, RuntimeError) as error:  # torch's are RuntimeErrors
+                refused = error
+        with suppress(MemoryError, RuntimeError):  # acquire() tries again
+            self._allocate(*before)
+        raise refused
 
     def acquire(self, ids: Sequence[int], whole: int = 0) -> Slot | None:
         """The free slot to run the prompt `ids` in, or None when all are in use.
@@ -211,6 +231,8 @@ class KVCache:
             raise BadPromptError(
                 f"The prompt has {len(ids)} tokens; it must have 1 to {self.context}."
             )
+        if not self._slots:
+            self._allocate(self.context, self.slots, self.branches)
         free = [slot for slot in self._slots if not slot.in_use]
         if not free:
             return None
@@ -222,6 +244,10 @@ class KVCache:
         slot.in_use = True
         slot.reused = min(_shared(slot.tokens, ids, whole), len(ids) - 1)
         del slot.tokens[slot.reused :]
+        if slot.longest > len(ids) + KEPT_BEHIND:
+            self._forget(slot.index, len(ids))
+            slot.longest = len(ids)
+        self._drop_old()
         return slot
 
     def branch(self, slot: Slot, count: int) -> list[int] | None:
@@ -236,18 +262,32 @@ class KVCache:
             )
         if count > len(self._free_branches):
             return None
-        self._free_branches.sort()
-        taken, self._free_branches = self._free_branches[:count], self._free_branches[count:]
+        taken = _neighbours(sorted(self._free_branches), count)
+        self._free_branches = [row for row in self._free_branches if row not in taken]
         length = len(slot.tokens)
-        for storage in (self._keys, self._values):
+        for tensor in self._tensors:
             for row in taken:
-                storage[:, row, :, :length].copy_(storage[:, slot.index, :, :length])
+                tensor[:, row, :, :length].copy_(tensor[:, slot.index, :, :length])
         self._sources[taken] = self._sources[slot.index].clone()
         return taken
 
     def give_back(self, rows: Sequence[int]) -> None:
-        """The branch rows are free again."""
+        """The branch rows are free again, and nobody needs what they hold."""
         self._free_branches.extend(rows)
+        for row in rows:
+            self._forget(row)
+
+    def _drop_old(self) -> None:
+        """The texts that nobody came back to leave their memory to the system."""
+        for slot in self._slots:
+            if not slot.in_use and slot.longest and self._clock - slot.last_used >= FORGOTTEN_AFTER:
+                slot.tokens.clear()
+                self._forget(slot.index)
+                slot.longest = 0
+
+    def _forget(self, row: int, start: int = 0) -> None:
+        for storage in self._storages:
+            storage.forget(row, start)
 
     def reorder(self, rows: Sequence[int], parents: Sequence[int], start: int, end: int) -> None:
         """Give each of `rows` what its parent, a place in `rows`, holds from `start` to `end`."""
@@ -255,8 +295,8 @@ class KVCache:
         moved = [(row, parent) for row, parent in moved if row != parent]
         targets = torch.tensor([row for row, _ in moved], device=self._device)
         sources = torch.tensor([parent for _, parent in moved], device=self._device)
-        for storage in (self._keys, self._values) if moved else ():
-            span = storage.narrow(3, start, end - start)
+        for tensor in self._tensors if moved else ():
+            span = tensor.narrow(3, start, end - start)
             span[:, targets] = span[:, sources]
 
     def rows(self, numbers: Sequence[int]) -> Rows:
@@ -271,11 +311,17 @@ class KVCache:
             everything, index=index, runs=tuple(runs) if self._device.type == "cpu" else ()
         )
 
+    def neighbours(self, numbers: Sequence[int]) -> Iterator[tuple[int, Rows]]:
+        """The rows of these numbers in parts that lie beside each other, each with its length."""
+        for first, count in _runs(numbers):
+            yield count, self._view(first, count)
+
     def _view(self, first: int, count: int) -> Rows:
         if (first, count) not in self._views:
+            keys, values = (tensor[:, first : first + count] for tensor in self._tensors)
             self._views[first, count] = Rows(
-                keys=self._keys[:, first : first + count].unbind(0),
-                values=self._values[:, first : first + count].unbind(0),
+                keys=keys.unbind(0),
+                values=values.unbind(0),
                 sources=self._sources[first : first + count],
             )
         return self._views[first, count]
@@ -290,6 +336,24 @@ def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
         else:
             runs.append((number, 1))
     return runs
+
+
+def _neighbours(numbers: Sequence[int], count: int) -> list[int]:
+    """The first `count` of the sorted `numbers` that follow each other, else any."""
+    for first, length in _runs(numbers):
+        if length >= count:
+            return list(range(first, first + count))
+    return list(numbers[:count])
+
+
+def _smaller(context: int, slots: int, branches: int) -> Iterator[tuple[int, int, int]]:
+    """Ever smaller caches as (context, slots, branches)."""
+    while slots + branches > 1:
+        slots, branches = max(1, slots // 2), branches // 2
+        yield context, slots, branches
+    while context > SHORTEST_CONTEXT:
+        context = max(SHORTEST_CONTEXT, context // 2)
+        yield context, slots, branches
 
 
 def _shared(tokens: Sequence[int], ids: Sequence[int], whole: int) -> int:

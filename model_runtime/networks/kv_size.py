@@ -1,29 +1,36 @@
-"""How large the KV cache of a network is: its rows, their bytes, what they are kept in.
+"""How large the KV cache of a network may be: its rows, their length, what they are kept in.
 
-Arithmetic on a model's shape; it asks nobody what is free.
+Arithmetic on a model's shape, without torch; it asks nobody what is free. folders/fit.py takes the
+largest that fits, and the engine makes just that one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-
-# Rows of the KV cache: slots keep one document each, branches hold the candidates of one request.
-# Two slots are the least: an interactive request runs inside a batch one.
-SLOTS, BRANCHES = 4, 5
-SLOTS_OF_LARGE, BRANCHES_OF_LARGE = 2, 2
+# Slots keep one document each, branches hold the candidates of one request. Two slots are good to
+# have: an interactive request runs inside a batch one.
+MANY_ROWS, FEW_ROWS, ONE_ROW = (4, 5), (2, 2), (1, 0)
+SLOTS, BRANCHES = MANY_ROWS
 # A row of CodeGeeX-13B in float16 is 1.7 GB, one of the embedded model in float32 5 MB.
 LARGE_ROW_BYTES = 256 * 1024 * 1024
 # From here on a float32 cache on a CPU is kept in bfloat16.
 LARGE_CACHE_BYTES = 1024 * 1024 * 1024
+# Rather fewer rows than a context below this one, which is 8,000 characters of code.
+GOOD_CONTEXT = 2048
+# A model that has no room for this isn't worth serving.
+LEAST_CONTEXT = 1024
+# By torch's names.
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 class Shape(Protocol):
     """What memory depends on: the rows of keys and values, and what the parameters are in.
 
     `linear_parameters` are in the matrices of Linear layers that can be quantized, which have
-    `linear_rows` rows together; the positions are those that are served.
+    `linear_rows` rows together; the positions are the most that are served.
     """
 
     @property
@@ -48,26 +55,69 @@ class Shape(Protocol):
     def largest_matrix(self) -> int: ...
 
 
-def cache_row_bytes(config: Shape, dtype: torch.dtype) -> int:
-    """One row of the KV cache."""
-    positions = config.kv_layers * config.max_position_embeddings
-    return 2 * positions * config.kv_heads * config.head_dim * dtype.itemsize
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """A Shape as numbers."""
+
+    hidden_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    kv_layers: int
+    kv_heads: int
+    head_dim: int
+    linear_parameters: int
+    linear_rows: int
+    other_parameters: int
+    largest_matrix: int
 
 
-def cache_rows(config: Shape, dtype: torch.dtype) -> tuple[int, int]:
-    """How many slots and how many branches the KV cache has."""
-    if cache_row_bytes(config, dtype) > LARGE_ROW_BYTES:
-        return SLOTS_OF_LARGE, BRANCHES_OF_LARGE
-    return SLOTS, BRANCHES
+@dataclass(frozen=True, slots=True)
+class KVSize:
+    """`dtype` is torch's name of it; `bytes` is what it takes once every position is in use."""
+
+    context: int
+    slots: int
+    branches: int
+    dtype: str
+    bytes: int
 
 
-def kv_dtype(config: Shape, device_dtype: torch.dtype, place: torch.device) -> torch.dtype:
+def sizes(shape: Shape, dtype: str, *, on_cpu: bool) -> Iterator[KVSize]:
+    """Those that a network computing in `dtype` may be served with, the best first."""
+    kept = kept_in(shape, dtype, on_cpu=on_cpu)
+    longest = shape.max_position_embeddings
+
+    def of(context: int, rows: tuple[int, int]) -> KVSize:
+        return KVSize(context, *rows, kept, sum(rows) * _row_bytes(shape, context, kept))
+
+    if _row_bytes(shape, longest, kept) <= LARGE_ROW_BYTES:
+        yield of(longest, MANY_ROWS)
+    contexts = list(_shorter(longest, GOOD_CONTEXT))
+    for context in contexts:
+        yield of(context, FEW_ROWS)
+    for context in _shorter(contexts[-1], LEAST_CONTEXT):
+        yield of(context, ONE_ROW)
+
+
+def kept_in(shape: Shape, dtype: str, *, on_cpu: bool) -> str:
     """What keys and values are kept in: what is computed in, but for a large cache on a CPU.
 
     In float32 the cache of CodeGeeX-13B would take more than its INT8 weights.
     """
-    slots, branches = cache_rows(config, torch.float32)
-    large = (slots + branches) * cache_row_bytes(config, torch.float32) >= LARGE_CACHE_BYTES
-    if place.type == "cpu" and device_dtype == torch.float32 and large:
-        return torch.bfloat16
-    return device_dtype
+    whole = sum(MANY_ROWS) * _row_bytes(shape, shape.max_position_embeddings, "float32")
+    if on_cpu and dtype == "float32" and whole >= LARGE_CACHE_BYTES:
+        return "bfloat16"
+    return dtype
+
+
+def _row_bytes(shape: Shape, context: int, dtype: str) -> int:
+    positions = shape.kv_layers * context
+    return 2 * positions * shape.kv_heads * shape.head_dim * ITEM_BYTES[dtype]
+
+
+def _shorter(context: int, least: int) -> Iterator[int]:
+    """It and its halves, down to the least."""
+    yield context
+    while context > least:
+        context = max(least, context // 2)
+        yield context

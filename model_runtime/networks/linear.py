@@ -10,14 +10,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from model_runtime.networks.kept import FEWEST_WORTH_QUANTIZED
 from model_runtime.networks.kernels.choice import int4_kernel, int8_kernel
 from model_runtime.networks.kernels.trial import Kernel
 from model_runtime.networks.quantization import Int4Matrix, Int8Matrix, QuantizedMatrix
-
-# Fewer weights than this in a network's Linear layers and INT8 is slower than float32, because a
-# quantized layer costs more operators. 28 M, a step of 1 and of 8 tokens and a prompt of 400, ms
-# float32 | INT8 on one core: 18 | 17, 40 | 21, 310 | 255; the embedded 4 M gain nothing.
-FEWEST_WORTH_QUANTIZED = 16_000_000
 
 
 class QuantizedLinear(nn.Module):

@@ -1,15 +1,14 @@
-"""Whether onnxruntime gives the right numbers here, and soon: a small network beside torch's.
+"""Whether onnxruntime gives the right numbers by INT8 products: a small network beside torch's.
 
 Its INT8 products are another code on each kind of processor, and where it has none for one it
-makes float weights of them before each product, which takes three times as long as torch. Tried
-once a process; the reason is logged, and torch serves the network.
+makes float weights of them before each product, which takes three times as long as torch. The
+numbers tell which it is, whatever else the machine is doing. Tried once a process; the reason is
+logged, and torch serves the network.
 """
 
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -30,10 +29,9 @@ SMALL = CodeGeeXConfig(
 # A network is one message for onnxruntime, of 2 GB at most.
 LARGEST = 1_000_000_000
 # What the logits may differ from torch's with the same INT8 weights, of their norm: activations are
-# rounded to INT8 here. It is 1 to 2 %.
+# rounded to INT8 here. It is 1.8 to 2.2 %, and with products of floats 0.06 %.
 TOLERANCE = 0.1
-# A step may take so many times as long as torch's; it is a third, or three times.
-SLOWEST = 1.0
+ROUNDED = 0.005
 
 
 def serves(config: CodeGeeXConfig) -> bool:
@@ -42,8 +40,8 @@ def serves(config: CodeGeeXConfig) -> bool:
     Its attention reads and writes float32; a large KV cache is kept in less.
     """
     small = config.linear_parameters + config.other_parameters <= LARGEST
-    kept = kv_size.kv_dtype(config, torch.float32, torch.device("cpu"))
-    return small and kept == torch.float32 and not why_not()
+    kept = kv_size.kept_in(config, "float32", on_cpu=True)
+    return small and kept == "float32" and not why_not()
 
 
 @functools.cache
@@ -53,15 +51,16 @@ def why_not() -> str:
 
 
 def _wrong() -> str:
-    error, slowness = _compared()
-    if not error <= TOLERANCE:  # nor when it is no number
-        return f"its logits are off by {error:.0%}"
-    return f"a step takes {slowness:.1f} times as long as torch's" if slowness > SLOWEST else ""
+    errors = _errors()
+    wrong = [error for error in errors if not error <= TOLERANCE]  # nor when it is no number
+    if wrong:
+        return f"its logits are off by {wrong[0]:.0%}"
+    return "" if min(errors) > ROUNDED else "it has no INT8 products for this processor"
 
 
 @torch.inference_mode()
-def _compared() -> tuple[float, float]:
-    """The largest error for one position, for a few and for many; a step's time by torch's."""
+def _errors() -> list[float]:
+    """Those of many positions, of a few and of one: each may be another code."""
     from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
 
     network, matrices, vectors = random_int8_network(SMALL)
@@ -73,21 +72,7 @@ def _compared() -> tuple[float, float]:
         expected = network(ids[:, first:behind], rows, first, all_positions=True)
         found = other(ids[:, first:behind], other_rows, first, all_positions=True)
         errors.append(float((found - expected).norm() / expected.norm()))
-    last = ids[:, 13:]
-    slowness = _seconds(lambda: other(last, other_rows, 13)) / _seconds(
-        lambda: network(last, rows, 13)
-    )
-    return max(errors), slowness
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    """Of the quickest of some: whatever else the machine does meanwhile takes longer."""
-    taken = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        step()
-        taken.append(time.perf_counter() - begin)
-    return min(taken)
+    return errors
 
 
 def random_int8_network(

@@ -7,24 +7,15 @@ them from files, scripts/nano/export makes them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from model_runtime.networks.kept import GROUP
+
 INT8_MAX = 127
 INT4_MAX = 7
-# One outlier spoils the 63 weights beside it instead of its whole row; the scales cost 6 %.
-GROUP = 64
-
-
-class Precision(StrEnum):
-    """How the matrices of the Linear layers are stored."""
-
-    FLOAT16 = "float16"
-    INT8 = "int8"
-    INT4 = "int4"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,25 +18,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from model_runtime.errors import BadPromptError, WeightsError
 from model_runtime.networks.kv_cache import Points, Rows, Span
+from model_runtime.networks.kv_size import NetworkShape
 
 # Layers that keep keys and values of every position, or of the last ones.
 KINDS_OF_ATTENTION = {"full_attention", "sliding_attention"}
-
-
-@dataclass(frozen=True, slots=True)
-class TransformersShape:
-    """What the cache and the fit need to know; `linear` counts what is in nn.Linear matrices."""
-
-    hidden_size: int
-    vocab_size: int
-    max_position_embeddings: int
-    kv_layers: int
-    kv_heads: int
-    head_dim: int
-    linear_parameters: int
-    linear_rows: int
-    other_parameters: int
-    largest_matrix: int
 
 
 class TransformersLM(nn.Module):
@@ -134,7 +118,7 @@ def served_context(config: PreTrainedConfig) -> int:
     return min(int(limit) for limit in limits if limit)
 
 
-def shape(name: str, config: PreTrainedConfig, context: int) -> TransformersShape:
+def shape(name: str, config: PreTrainedConfig, context: int) -> NetworkShape:
     """Of the network that `config` describes. Raises WeightsError for one that can't be served."""
     refuse_what_cannot_be_served(name, config)
     network = blank(config, AutoModelForCausalLM)
@@ -152,11 +136,11 @@ def shape(name: str, config: PreTrainedConfig, context: int) -> TransformersShap
     )
 
 
-def counted(network: nn.Module, layers: Mapping[str, nn.Linear], **sizes: int) -> TransformersShape:
+def counted(network: nn.Module, layers: Mapping[str, nn.Linear], **sizes: int) -> NetworkShape:
     """The shape with these `sizes`; `layers` are those whose matrices can be quantized."""
     linear = [layer.weight for layer in layers.values()]
     total = sum(parameter.numel() for parameter in network.parameters())
-    return TransformersShape(
+    return NetworkShape(
         **sizes,
         linear_parameters=(quantizable := sum(weight.numel() for weight in linear)),
         linear_rows=sum(weight.shape[0] for weight in linear),

@@ -95,7 +95,7 @@ def test_check_says_what_is_wrong_with_a_device(runtime: Runtime, device: str) -
 def test_check_says_how_the_model_is_kept(runtime: Runtime) -> None:
     done = runtime.command("check")
     assert done.returncode == 0, done.stdout
-    assert re.search(r"fit: +needs \d\.\d GiB in \w+, ", done.stdout)
+    assert re.search(r"fit: +needs \d\.\d GiB in \w+ with \d+ tokens, ", done.stdout)
 
 
 def test_check_says_what_cannot_be_quantized(runtime: Runtime) -> None:

@@ -20,9 +20,9 @@ from model_runtime.bench.speed import Cancel, Machine, Speed, measure_network
 from model_runtime.device.kinds import Device
 from model_runtime.folders.fit import FitError
 from model_runtime.networks.codegeex import CodeGeeXConfig
+from model_runtime.networks.kept import Precision
 from model_runtime.networks.kernels.dequantizing import Dequantizing
 from model_runtime.networks.linear import Int4Linear, Int8Linear
-from model_runtime.networks.quantization import Precision
 
 CPU = Device(torch.device("cpu"), torch.float32, 16, "cpu in float32: the test's")
 SMALL = CodeGeeXConfig(64, 2, 2, 8192, 256)

@@ -10,10 +10,10 @@ import torch
 from model_runtime.device import memory, system_memory
 from model_runtime.folders import fit, native, opening
 from model_runtime.folders.fit import GIB, FitError, Need
-from model_runtime.networks import kv_size
-from model_runtime.networks.bitsandbytes_linear import BitsAndBytes
+from model_runtime.networks import known, kv_size
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.quantization import Precision
+from model_runtime.networks.kept import BitsAndBytes, Kept, Precision
+from model_runtime.networks.kv_size import KVSize
 
 LARGE = CodeGeeXConfig(5120, 39, 40, 52224, 2048)
 NANO = CodeGeeXConfig(256, 4, 4, 8192, 512)
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize(("config", "count"), [(LARGE, 12_873_943_040), (TINY, 241_024)])
 def test_parameters(config: CodeGeeXConfig, count: int) -> None:
-    assert sum(fit.parameters(config)) == count
+    assert config.linear_parameters + config.other_parameters == count
     with torch.device("meta"):
         network = CodeGeeX(config)
     assert sum(parameter.numel() for parameter in network.parameters()) == count
@@ -32,42 +32,81 @@ def test_parameters(config: CodeGeeXConfig, count: int) -> None:
 @pytest.mark.parametrize(
     ("kept", "dtype", "weights_gb", "cache_gb"),
     [
-        (Precision.FLOAT16, torch.float16, 25.75, 6.7),
-        (Precision.INT8, torch.float16, 13.17, 6.7),
-        (Precision.INT4, torch.float16, 7.66, 6.7),
-        (BitsAndBytes.LLM_INT8, torch.float16, 13.17, 6.7),
-        (BitsAndBytes.NF4, torch.float16, 7.26, 6.7),
-        (Precision.FLOAT16, torch.float32, 51.5, 6.7),
-        (Precision.INT8, torch.float32, 13.76, 6.7),
-        (Precision.INT4, torch.float32, 8.24, 6.7),
+        (Precision.FLOAT16, "float16", 25.75, 6.7),
+        (Precision.INT8, "float16", 13.17, 6.7),
+        (Precision.INT4, "float16", 7.66, 6.7),
+        (BitsAndBytes.LLM_INT8, "float16", 13.17, 6.7),
+        (BitsAndBytes.NF4, "float16", 7.26, 6.7),
+        (Precision.FLOAT16, "float32", 51.5, 6.7),
+        (Precision.INT8, "float32", 13.76, 6.7),
+        (Precision.INT4, "float32", 8.24, 6.7),
     ],
 )
 def test_what_codegeex_13b_needs(
-    kept: fit.Kept, dtype: torch.dtype, weights_gb: float, cache_gb: float
+    kept: Kept, dtype: str, weights_gb: float, cache_gb: float
 ) -> None:
-    place = CPU if dtype == torch.float32 else torch.device("cuda")
-    found = fit.need(LARGE, kept, dtype, place)
+    found = fit.need(LARGE, kept, dtype, on_cpu=dtype == "float32", free=None)
     assert found.weights / 1e9 == pytest.approx(weights_gb, abs=0.01)
-    assert found.cache / 1e9 == pytest.approx(cache_gb, abs=0.05)
+    assert found.kv.bytes / 1e9 == pytest.approx(cache_gb, abs=0.05)
     assert 0 < found.working < 1e9
 
 
 def test_a_small_model_is_served_in_float_however_it_is_stored() -> None:
-    needs = fit.needs(NANO, torch.float32)
+    needs = fit.needs(NANO, "float32", on_cpu=True, free=None)
     assert len({needs[stored].total for stored in Precision}) == 1
     assert needs[Precision.INT8].total < 0.2 * GIB
 
 
 def test_keys_and_values_of_a_large_model_are_halved_on_a_cpu() -> None:
-    assert kv_size.kv_dtype(LARGE, torch.float32, CPU) == torch.bfloat16
-    assert kv_size.kv_dtype(NANO, torch.float32, CPU) == torch.float32
-    assert kv_size.kv_dtype(LARGE, torch.float16, torch.device("cuda")) == torch.float16
+    assert kv_size.kept_in(LARGE, "float32", on_cpu=True) == "bfloat16"
+    assert kv_size.kept_in(NANO, "float32", on_cpu=True) == "float32"
+    assert kv_size.kept_in(LARGE, "float16", on_cpu=False) == "float16"
 
 
-NEEDS: dict[fit.Kept, Need] = {
-    Precision.FLOAT16: Need(24 * GIB, 6 * GIB, 0),
-    Precision.INT8: Need(12 * GIB, 6 * GIB, 0),
-    Precision.INT4: Need(7 * GIB, 6 * GIB, 0),
+def test_with_less_memory_the_cache_is_shorter_and_then_has_fewer_rows() -> None:
+    """Of a network as CodeLlama-7B: half a MiB a position."""
+    shape = known.shapes()["codellama-7b"]
+    beside = fit.need(shape, Precision.INT4, "float32", on_cpu=True, free=0)
+    beside_bytes = beside.total - beside.kv.bytes
+    found = []
+    for gib in (64, 16, 15, 8, 7, 4, 3, 1, 0.9, 0.5, 0.4):
+        need = fit.need(
+            shape, Precision.INT4, "float32", on_cpu=True, free=int(beside_bytes + gib * GIB)
+        )
+        kv = need.kv
+        found.append(
+            (kv.context, kv.slots, kv.branches) if need.total <= beside_bytes + gib * GIB else None
+        )
+    assert found == [
+        (8192, 2, 2),
+        (8192, 2, 2),
+        (4096, 2, 2),
+        (4096, 2, 2),
+        (2048, 2, 2),
+        (2048, 2, 2),
+        (2048, 1, 0),
+        (2048, 1, 0),
+        (1024, 1, 0),
+        (1024, 1, 0),
+        None,
+    ]
+
+
+def test_a_small_model_has_room_for_four_texts() -> None:
+    kv = next(kv_size.sizes(NANO, "float32", on_cpu=True))
+    assert (kv.context, kv.slots, kv.branches, kv.dtype) == (512, 4, 5, "float32")
+    short = CodeGeeXConfig(256, 4, 4, 8192, 256)
+    assert {kv.context for kv in kv_size.sizes(short, "float32", on_cpu=True)} == {256}
+
+
+def kv(size: int) -> KVSize:
+    return KVSize(2048, 2, 2, "float16", size)
+
+
+NEEDS: dict[Kept, Need] = {
+    Precision.FLOAT16: Need(24 * GIB, kv(6 * GIB), 0),
+    Precision.INT8: Need(12 * GIB, kv(6 * GIB), 0),
+    Precision.INT4: Need(7 * GIB, kv(6 * GIB), 0),
 }
 
 
@@ -116,7 +155,7 @@ def test_what_is_refused(stored: str, free: int, sentence: str) -> None:
 
 
 def test_the_way_out_starts_from_what_is_stored() -> None:
-    needs = NEEDS | {BitsAndBytes.LLM_INT8: Need(13 * GIB, 6 * GIB, 0)}
+    needs = NEEDS | {BitsAndBytes.LLM_INT8: Need(13 * GIB, kv(6 * GIB), 0)}
     with pytest.raises(FitError, match=r'in llm.int8 needs 19.0 GiB.* set quantize = "int8"\.$'):
         fit.check("big", BitsAndBytes.LLM_INT8, Precision.FLOAT16, needs, 18 * GIB)
     with pytest.raises(FitError, match=r"in int4 it would fit \(13.0 GiB\): convert it\.$"):

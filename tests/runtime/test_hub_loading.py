@@ -363,3 +363,24 @@ def test_a_task_that_the_model_cannot_names_models_that_can(tmp_path: Path) -> N
         'The model m can\'t "explain"; qwen2.5-coder-0.5b-instruct, '
         "qwen2.5-coder-1.5b-instruct, qwen2.5-coder-3b-instruct can."
     )
+
+
+# --- what the process is spared -----------------------------------------------------------------
+
+ENGINE = """
+import sys
+from model_runtime.engine import loading
+from model_runtime.engine.counters import Work
+from model_runtime.engine.scheduler import Scheduler
+engine = loading.load_engine(sys.argv[1], "cpu", "", Scheduler(print), print, Work())
+print(type(engine.model.network).__name__)
+print(*(name for name in ("triton", "scipy", "sklearn") if sys.modules.get(name)))
+"""
+
+
+def test_what_no_model_on_a_cpu_needs_is_not_imported(tmp_path: Path) -> None:
+    folder = tiny_hub.write_folder(tmp_path / "m", "llama")
+    done = subprocess.run(
+        [sys.executable, "-c", ENGINE, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "TransformersLM\n\n"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from model_runtime.device.system_memory import resident_bytes
 from model_runtime.errors import BadPromptError
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.kv_cache import KVCache, Slot
+from model_runtime.networks.kv_cache import FORGOTTEN_AFTER, KVCache, Slot
 
 CONFIG = CodeGeeXConfig(
     hidden_size=32, num_layers=2, num_attention_heads=4, vocab_size=64, max_position_embeddings=32
@@ -119,6 +120,80 @@ def test_appending_past_the_context_changes_nothing() -> None:
 
 def test_memory() -> None:
     assert new_cache(slots=2, branches=3).bytes == 2 * 3 * 5 * 4 * 32 * 8 * 4
+
+
+# --- memory in use ----------------------------------------------------------------------------
+
+MIB = 2**20
+
+
+def large_cache() -> KVCache:
+    """4 rows of 512 positions, 3 MiB each: 6 GiB if all of it were written."""
+    return KVCache(
+        layers=24,
+        heads=16,
+        head_dim=1024,
+        context=512,
+        slots=2,
+        branches=2,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+
+
+def grown_mib(before: int) -> int:
+    return ((resident_bytes() or 0) - before) // MIB
+
+
+def fill(cache: KVCache, ids: list[int]) -> Slot:
+    """As a network does that runs `ids`."""
+    slot = hold(cache, ids)
+    for tensor in (*slot.rows.keys, *slot.rows.values):
+        tensor[:, :, : len(ids)] = 1.0
+    return slot
+
+
+@pytest.mark.skipif(resident_bytes() is None, reason="the system doesn't tell what is resident")
+def test_memory_is_taken_as_it_is_written_and_given_back() -> None:
+    """24 layers of 16 heads: 3 MiB a token."""
+    before = resident_bytes() or 0
+    cache = large_cache()
+    assert grown_mib(before) < 10
+    first = fill(cache, [1] * 40)
+    assert 110 < grown_mib(before) < 140
+    branches = cache.branch(first, 2)
+    assert branches is not None
+    assert 350 < grown_mib(before) < 380
+    cache.give_back(branches)
+    assert 110 < grown_mib(before) < 140
+    first.release()
+    for _ in range(FORGOTTEN_AFTER):
+        visit(cache, [2])
+    assert grown_mib(before) < 20
+    assert visit(cache, [1] * 40).reused == 0
+
+
+@pytest.mark.skipif(resident_bytes() is None, reason="the system doesn't tell what is resident")
+def test_a_short_text_gives_back_what_a_long_one_took() -> None:
+    before = resident_bytes() or 0
+    cache = KVCache(
+        layers=4,
+        heads=4,
+        head_dim=1024,
+        context=4096,
+        slots=1,
+        branches=0,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+    fill(cache, [1] * 1000).release()
+    assert 120 < grown_mib(before) < 140
+    fill(cache, [1] * 1001).release()
+    assert 120 < grown_mib(before) < 140
+    slot = fill(cache, [1] * 200)
+    assert slot.reused == 199
+    assert 20 < grown_mib(before) < 40
+    assert slot.rows.keys[3][0, 3, 199, 5] == slot.rows.values[0][0, 0, 0, 0] == 1
 
 
 # --- branches ---------------------------------------------------------------------------------

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import tiny
 import torch
-from engine_bench import Bench
+from engine_bench import Bench, check_same
 
-from model_runtime.networks.kv_cache import SHORTEST_CONTEXT, KVCache
+from model_runtime.networks import kv_cache, kv_storage
+from model_runtime.networks.kv_cache import SHORTEST_CONTEXT
 from model_runtime.wire.protocol import Failure, Reason, Result
 
 ERRORS = [
@@ -97,6 +99,27 @@ def test_candidates_without_rows_end_with_what_they_have(bench: Bench) -> None:
     assert 0 < candidates[0].tokens < 12
 
 
+def test_candidates_go_on_in_rows_that_lie_apart(bench: Bench, tmp_path: Path) -> None:
+    """Two rows before those of another request and one behind them, and several tokens to run."""
+    bench.with_cache(slots=8, branches=11)
+    wanted = {1: (2, 24), 2: (2, 60), 3: (3, 60), 4: (1, 60)}
+    fields = {
+        number: {"candidates": count, "max_new_tokens": length, "temperature": 1.0, "seed": 3}
+        for number, (count, length) in wanted.items()
+    }
+    for number in wanted:
+        bench.clock.now += 1
+        bench.submit(number, f"value_{number} = ", **fields[number])
+    failing(bench, 17)
+    bench.serve()
+    check_out_of_memory(bench.answer(4))
+    shapes = itertools.pairwise(bench.steps.shapes)
+    assert any(one[0] == 2 and other[0] == 1 and one[1] == other[1] > 1 for one, other in shapes)
+    for number in (1, 2, 3):
+        alone = Bench(tmp_path).ask(f"value_{number} = ", **fields[number]).candidates
+        check_same(bench.result(number).candidates, alone)
+
+
 def test_it_shrinks_until_it_fits_and_says_each_size_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,29 +142,66 @@ def test_it_shrinks_until_it_fits_and_says_each_size_once(
     assert isinstance(bench.reply(beams=2), Failure)
 
 
-def test_a_cache_that_cannot_be_made_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = KVCache(
-        layers=3,
-        heads=2,
-        head_dim=16,
-        context=tiny.CONTEXT * 8,
-        slots=4,
-        branches=5,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
-    before, zeros, refused = cache.bytes, torch.zeros, []
+def limited(monkeypatch: pytest.MonkeyPatch, rows: int, times: int = 99) -> list[int]:
+    """So many times the system has no memory for more rows; gives the rows that were refused."""
+    refused: list[int] = []
+    made = kv_storage.Storage
 
-    def limited(shape: tuple[int, ...] | int, **options: object) -> torch.Tensor:
-        if isinstance(shape, tuple) and shape[1] > 1:
-            refused.append(shape)
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return zeros(shape, **options)  # type: ignore[call-overload,no-any-return]
+    def make(shape: tuple[int, int, int, int, int], *rest: Any) -> kv_storage.Storage:
+        if shape[1] > rows and len(refused) < times:
+            refused.append(shape[1])
+            raise MemoryError
+        return made(shape, *rest)
 
-    monkeypatch.setattr(torch, "zeros", limited)
-    assert cache.shrink()
-    assert refused
+    monkeypatch.setattr(kv_cache, "Storage", make)
+    return refused
+
+
+def test_a_cache_that_cannot_be_made_is_made_smaller(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bench.engine.cache.bytes
+    refused = limited(monkeypatch, rows=1)
+    failing(bench, 1)
+    check_out_of_memory(bench.reply())
+    assert refused == [4, 2]
+    cache = bench.engine.cache
     assert (cache.slots, cache.branches, cache.bytes) == (1, 0, before // 9)
+    assert bench.ask().candidates
+
+
+def test_the_old_cache_stays_where_no_smaller_one_can_be_made(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = limited(monkeypatch, rows=0, times=3)
+    failing(bench, 9)
+    for number in (1, 2):
+        bench.submit(number, f"value_{number} = ", max_new_tokens=12)
+    bench.serve()
+    for number in (1, 2):
+        check_out_of_memory(bench.answer(number))
+    assert refused == [4, 2, 1]
+    assert (bench.engine.cache.slots, bench.engine.cache.branches) == (4, 5)
+    assert bench.ask().candidates
+
+
+def test_without_memory_for_a_smaller_cache_all_that_runs_fails_and_the_cache_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for the old one: each request fails, until there is memory again."""
+    refused = limited(monkeypatch, rows=0)
+    failing(bench, 9)
+    for number in (1, 2, 3):
+        bench.clock.now += 1
+        bench.submit(number, f"value_{number} = ", max_new_tokens=12)
+    bench.serve()
+    for number in (1, 2, 3):
+        check_out_of_memory(bench.answer(number))
+    assert refused == [4, 2, 1, 9]
+    check_out_of_memory(bench.reply())
+    monkeypatch.undo()
+    assert bench.ask().candidates
+    assert (bench.engine.cache.slots, bench.engine.cache.branches) == (4, 5)
 
 
 def test_the_smallest_cache_stays(bench: Bench) -> None:

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from model_runtime.networks.kept import GROUP
 from model_runtime.networks.quantization import (
-    GROUP,
     INT4_MAX,
     Int4Matrix,
     dequantize_int8,

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from tokenizers import decoders, models, pre_tokenizers
 
 from model_runtime.folders.loaded import LoadedModel
+from model_runtime.networks import kv_size
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
 from model_runtime.prompts.rendering import PromptFormat
 from model_runtime.text.tokenizer import Tokenizer
@@ -63,6 +64,7 @@ def model(folder: Path, *, seed: int = 1, context: int = CONTEXT) -> LoadedModel
         network=network(shape, seed),
         tokenizer=Tokenizer.from_json(path),
         format=PromptFormat.NANO_FIM,
+        kv=next(kv_size.sizes(shape, "float32", on_cpu=True)),
         config=shape,
     )
 

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from model_runtime.networks.kept import GROUP
 from model_runtime.networks.kernels import trial
 from model_runtime.networks.kernels.trial import Kernel
-from model_runtime.networks.quantization import GROUP, INT8_MAX, Int4Matrix, Int8Matrix, unpack_int4
+from model_runtime.networks.quantization import INT8_MAX, Int4Matrix, Int8Matrix, unpack_int4
 
 # A unit of the second row in units of the first: the first's rounding error is at most 1/2.
 RESIDUAL_STEPS = 254.0

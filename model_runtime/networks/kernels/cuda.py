@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from model_runtime.networks.kept import GROUP
 from model_runtime.networks.kernels import trial
 from model_runtime.networks.kernels.trial import Kernel
-from model_runtime.networks.quantization import GROUP, Int4Matrix, Int8Matrix
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix
 
 # What a kernel may differ from the float product, of its norm: its result's rounding.
 TOLERANCE = {torch.float16: 2e-3, torch.bfloat16: 1e-2}

@@ -14,9 +14,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from model_runtime.logs import LOG
+from model_runtime.networks.kept import GROUP
 from model_runtime.networks.kernels.trial import Kernel
 from model_runtime.networks.quantization import (
-    GROUP,
     Int4Matrix,
     Int8Matrix,
     QuantizedMatrix,

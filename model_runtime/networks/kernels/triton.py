@@ -19,6 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 import triton
 from torch import Tensor
 
+from model_runtime.networks.kept import GROUP
 from model_runtime.networks.kernels.triton_programs import (
     MOST_ROWS,
     add_parts,
@@ -29,7 +30,7 @@ from model_runtime.networks.kernels.triton_programs import (
     int8_one,
     int8_several,
 )
-from model_runtime.networks.quantization import GROUP, Int4Matrix, Int8Matrix
+from model_runtime.networks.quantization import Int4Matrix, Int8Matrix
 
 # Weight rows and columns of one program's tile, programs that share a weight row's columns, warps,
 # and tiles on their way at once. 5120 weight rows make 1280 warps of each product: about ten for

@@ -10,7 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from model_runtime.networks.quantization import GROUP
+from model_runtime.networks.kept import GROUP
 
 # The tensor cores' smallest tile; an input of fewer rows is padded to it in registers.
 MOST_ROWS: tl.constexpr = tl.constexpr(16)
