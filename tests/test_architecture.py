@@ -34,7 +34,7 @@ FLOORS = {
         ("actions", "workspace"),
         ("completion",),
         ("index", "lsp", "runtime"),
-        ("config",),
+        ("config", "exclusion"),
         ("__init__", "files", "text"),
     ),
     "model_runtime": (

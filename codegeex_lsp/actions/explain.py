@@ -13,6 +13,7 @@ from codegeex_lsp.actions import answers, comments
 from codegeex_lsp.actions.passage import Passage, indentation_of
 from codegeex_lsp.actions.plan import Change, Plan, Question, Refusal, Sheet
 from codegeex_lsp.actions.portions import portions
+from codegeex_lsp.text import file_uris
 from codegeex_lsp.text.languages import Language
 from model_runtime.wire.protocol import Task
 
@@ -93,7 +94,7 @@ def with_comments(passage: Passage, remarks: list[Remark], language: Language) -
 
 def document(passage: Passage, remarks: list[Remark], language: Language) -> str:
     """Markdown: each remark, and below it the code up to the next one."""
-    name = passage.snapshot.uri.rpartition("/")[2]
+    name = file_uris.name(passage.snapshot.uri)
     title = f"# {name}, lines {passage.first + 1} to {passage.last + 1}"
     lines = passage.code.split("\n")
     starts = [remark.line for remark in remarks]

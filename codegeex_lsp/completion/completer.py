@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass, field, replace
 
 from codegeex_lsp.completion import context as contexts
@@ -20,8 +20,10 @@ from codegeex_lsp.completion.context import Context
 from codegeex_lsp.completion.pacing import Pacing
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.config.settings import Pause, Settings
+from codegeex_lsp.exclusion import values
+from codegeex_lsp.exclusion.left_out import SENTENCES, LeftOut
 from codegeex_lsp.runtime.client import RuntimeClient, Unanswered
-from codegeex_lsp.text import languages
+from codegeex_lsp.text import file_uris, languages
 from codegeex_lsp.text.documents import Position, Snapshot
 from model_runtime.wire.protocol import Activity, Candidate, Generate, Reason, Result, Snippet
 
@@ -74,9 +76,11 @@ class Completer:
         is_current: Callable[[Snapshot], bool],
         clock: Callable[[], float] = time.monotonic,
         snippets: Callable[[Snapshot, Position], tuple[Snippet, ...]] = lambda *_: (),
-        names: Callable[[str], tuple[str, str]] = lambda uri: ("", uri.rpartition("/")[2]),
+        names: Callable[[str], tuple[str, str]] = lambda uri: ("", file_uris.name(uri)),
+        left_out: Callable[[Snapshot], Coroutine[None, None, LeftOut | None]] | None = None,
     ) -> None:
-        """`names` are those of a document's project and, inside it, of the document."""
+        """`names` are those of a document's project and, inside it, of the document; `left_out`
+        says why nothing is to be suggested in it by itself."""
         self._counts = Counts()
         self._runtime = runtime
         self._settings = settings
@@ -84,6 +88,7 @@ class Completer:
         self._clock = clock
         self._snippets = snippets
         self._names = names
+        self._left_out = left_out
         self._cache = SuggestionCache()
         self._pacing = Pacing()
         self._running: dict[str, asyncio.Task[Answer]] = {}
@@ -156,8 +161,13 @@ class Completer:
         refusal = contexts.refusal(snapshot, position, settings, invoked=invoked)
         if refusal is not None:
             return Answer(reason=refusal)
+        why = await self._left_out(document) if self._left_out else None
+        if why is not None and not invoked:
+            return Answer(reason=Reason.LEFT_OUT, detail=SENTENCES[why])
         language = languages.of(snapshot.language_id, snapshot.uri)
         context = contexts.cut(snapshot, position, self._context_chars(), language)
+        if values.holds(context.line_before + context.line_after, len(context.line_before)):
+            return Answer(reason=Reason.IN_SECRET)
         known = self._cache.get(snapshot.uri, context, self._clock(), thorough=invoked)
         if known is not None:
             return _answer(known, "cache")
@@ -165,7 +175,8 @@ class Completer:
             pause = self._pacing.pause(self._clock(), invoked=invoked, context=context)
             if pause > 0:
                 await asyncio.sleep(pause)
-        snippets = self._snippets(snapshot, position)
+        # Asked by hand, a document that is left out is completed from its own text.
+        snippets = self._snippets(snapshot, position) if why is None else ()
         answer = await self._ask(snapshot.uri, context, snippets, settings, invoked)
         if answer.suggestions and not self._is_current(document):
             # What was found waits in the cache for the request that follows the edit.

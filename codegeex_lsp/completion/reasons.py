@@ -47,6 +47,13 @@ SENTENCES: dict[Reason, str] = {
         "`codegeex.completion.disabledLanguages`."
     ),
     Reason.FILE_TOO_LARGE: "The file is larger than `codegeex.completion.maxFileSize`; raise it.",
+    Reason.LEFT_OUT: (
+        "This file is left out of all that CodeGeeX learns from, so nothing is suggested by "
+        "itself; ask for a suggestion yourself."
+    ),
+    Reason.IN_SECRET: (
+        "The cursor is in what looks like a secret, which no model gets to see; go on behind it."
+    ),
     Reason.NOT_OPEN: "The editor has not opened this file here; close it and open it again.",
     Reason.BINARY: "This does not look like text, so no suggestion is made; open a text file.",
     Reason.MIDDLE_OF_WORD: (

@@ -138,6 +138,11 @@ class Settings:
     """What the editor's settings under `codegeex.` say."""
 
     enabled: bool = _setting(True, "Turn CodeGeeX on or off.")
+    exclude: tuple[str, ...] = _setting(
+        (),
+        'Files and folders to leave out everywhere, as globs such as "**/*.pem" or "vault"; beside '
+        "them, files with secrets and ignored ones are left out anyway.",
+    )
     completion: CompletionSettings = CompletionSettings()
     actions: ActionSettings = ActionSettings()
     index: IndexSettings = IndexSettings()
@@ -176,6 +181,10 @@ class TrustedSettings:
         "The folder of your prompt templates, one file each; beside the configuration file unless "
         "it is a whole path.",
     )
+    exclude: tuple[str, ...] = _setting(
+        (),
+        "As `codegeex.exclude`, for all editors and projects: no project's settings take it back.",
+    )
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -201,7 +210,10 @@ def from_client(raw: object, base: Settings) -> tuple[Settings, list[str]]:
         return base, []
     if not isinstance(section, dict):
         return base, [_not_an_object(PREFIX)]
-    trusted = {camel(one.name): one for one in dataclasses.fields(TrustedSettings)}
+    both = {one.name for one in dataclasses.fields(Settings)}
+    trusted = {
+        camel(one.name): one for one in dataclasses.fields(TrustedSettings) if one.name not in both
+    }
     problems = [_not_from_editor(trusted[key]) for key in section if key in trusted]
     allowed = {
         key: value

@@ -12,6 +12,7 @@ from lsprotocol import types
 from codegeex_lsp.actions import candidates
 from codegeex_lsp.actions.plan import Refusal
 from codegeex_lsp.completion import context as contexts
+from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.lsp import convert
 from codegeex_lsp.lsp.errors import RequestFailedError
@@ -37,6 +38,9 @@ class CandidatesParams:
 def handle(session: Session, params: CandidatesParams) -> Awaitable[dict[str, Any]]:
     snapshot = errand.opened(session, params.text_document.uri)
     position = convert.position(params.position, snapshot, session.server.encoding)
+    refusal = contexts.refusal(snapshot, position, session.settings, invoked=True)
+    if refusal is not None:
+        raise RequestFailedError(sentence(refusal))
     return errand.watched(session, snapshot.uri, lambda: _work(session, params, snapshot, position))
 
 
@@ -60,11 +64,11 @@ async def _work(
             await session.performer.ready_for(Task.COMPLETE)
             whole, place = session.with_cells_above(snapshot, position)
             welcome = session.runtime.welcome
-            language = languages.of(snapshot.language_id, snapshot.uri)
+            language = languages.of(whole.language_id, snapshot.uri)
             found = await candidates.gather(
                 session.runtime,
                 contexts.cut(whole, place, welcome.context_chars if welcome else 0, language),
-                snapshot.uri.rpartition("/")[2],
+                session.retrieval.names(snapshot.uri)[1],
                 min(max(1, params.count), candidates.MOST),
                 session.settings.completion,
                 show,

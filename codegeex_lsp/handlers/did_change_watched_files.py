@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from codegeex_lsp.index import IGNORE_FILES
+from codegeex_lsp.exclusion.names import IGNORE_FILES
 from codegeex_lsp.lsp.errors import ClientRefusedError
 from codegeex_lsp.text import languages
 from codegeex_lsp.window.session import Session

@@ -5,8 +5,6 @@ and by vectors that its server has made for it.
     service.py     what it is asked on stdin, one thing at a time, and what it answers on stdout
     workspace.py   keeps the store in step with the files and the open documents
     files.py       which files belong to the index, within bounds
-    ignoring.py    .gitignore, .git/info/exclude, .codegeexignore
-    patterns.py    what their lines mean, as git reads them
     chunks.py      a file's text by definition
     words.py       identifiers and sentences to words
     store.py       SQLite's full text search (FTS5), which ranks by BM25
@@ -21,6 +19,4 @@ workspace/index_client.py; of this package the server imports the door alone, be
 time to import. Nothing here knows LSP or the runtime.
 """
 
-__all__ = ["IGNORE_FILES", "places"]
-
-IGNORE_FILES = (".gitignore", ".codegeexignore")
+__all__ = ["places"]

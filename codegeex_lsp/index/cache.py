@@ -45,11 +45,11 @@ def claim(directory: Path, roots: Sequence[str]) -> tuple[Path, BaseFileLock]:
 
 
 def tidy(directory: Path, now: float | None = None) -> None:
-    """Delete the databases that are old or too many and that no window uses."""
+    """Delete databases that are old, too many or of another version, unless a window uses them."""
     now = time.time() if now is None else now
     used = {path: _used_at(path) for path in directory.glob("*.db")}
     for place, path in enumerate(sorted(used, key=used.__getitem__, reverse=True)):
-        old = now - used[path] > DAYS_KEPT * 86400
+        old = now - used[path] > DAYS_KEPT * 86400 or not store.is_of_this_version(path)
         if (old or place >= MOST_KEPT) and (lock := _locked(path)) is not None:
             store.remove(path)
             lock.release()

@@ -1,22 +1,24 @@
 """Which files of a workspace belong to its index, nearest first, and what was left out, counted.
 
-Source files of known languages that a person wrote and that hold no secrets, at most so many and so
-large. Symbolic links are not followed, as git doesn't, so there are no loops. Reads only.
+Source files of known languages that a person wrote and that no rule leaves out, at most so many and
+so large, and without the secrets in them. Symbolic links are not followed, as git doesn't, so there
+are no loops. Reads only.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from codegeex_lsp.exclusion import values
+from codegeex_lsp.exclusion.ignoring import Ignores
+from codegeex_lsp.exclusion.left_out import LeftOut
+from codegeex_lsp.exclusion.rule import Rule, is_environment
 from codegeex_lsp.files import reading
 from codegeex_lsp.files.reading import Unread, UnreadError
-from codegeex_lsp.index.ignoring import Ignores
 from codegeex_lsp.text import languages
 
 # A walk ends there, whatever it has found: a second or two for each 100,000.
@@ -29,33 +31,9 @@ LONGEST_PATH, DEEPEST = 1_000, 100
 MOST_RULES = 1024 * 1024
 # So often, counted in entries, a walk asks whether it is stopped where nothing is taken.
 LOOK_UP_EVERY = 500
-# Nobody writes code in these, ignored or not.
-_SKIPPED = frozenset(
-    (".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache")
-)
-_SECRET_NAME = re.compile(r"\.env\b.*|(?:secrets?|credentials?|passwords?)(?:\.\w+)*|id_[rd]sa.*")
-# A private key, and keys of AWS, GitHub, Slack and Google by their fixed beginnings.
-_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{36}|xox[abpr]-[\w-]{10}"
-    r"|AIza[\w-]{35})"
-)
 # Minified code has lines of kilobytes, or is one line.
 LONGEST_LINE = 5_000
 MOST_PER_LINE = 250
-
-
-class LeftOut(StrEnum):
-    """Why something isn't in the index."""
-
-    IGNORED = "ignored"
-    LINK = "link"
-    LARGE = "large"
-    SECRET = "secret"  # noqa: S105
-    BINARY = "binary"
-    MINIFIED = "minified"
-    UNREADABLE = "unreadable"
-    TOO_MANY = "too_many"
-
 
 _UNREAD = {Unread.LARGE: LeftOut.LARGE, Unread.NO_TEXT: LeftOut.BINARY}
 
@@ -82,7 +60,7 @@ class Found:
 class Walk:
     """One look at all folders. Iterating gives the files; `left_out` grows meanwhile."""
 
-    roots: Sequence[str]
+    rule: Rule
     bounds: Bounds
     stopped: Callable[[], bool] = lambda: False
     left_out: Counter[LeftOut] = field(default_factory=Counter)
@@ -99,7 +77,7 @@ class Walk:
             yield found
 
     def _files(self) -> Iterator[Found]:
-        waiting = deque((root, Ignores.above(root)) for root in self.roots)
+        waiting = deque((root, Ignores.above(root)) for root in self.rule.roots)
         rules = 0
         while waiting and self._entries <= MOST_ENTRIES:
             folder, above = waiting.popleft()
@@ -124,12 +102,12 @@ class Walk:
 
     def _goes_into(self, entry: os.DirEntry[str], ignores: Ignores) -> bool:
         """A root inside another is looked at as a root."""
-        if entry.name in _SKIPPED or entry.path in self.roots:
+        if entry.path in self.rule.roots:
             return False
-        if ignores.leave_out(entry.path, is_folder=True):
-            self.left_out[LeftOut.IGNORED] += 1
-            return False
-        return True
+        why = _left_out(entry.path, self.rule, ignores)
+        if why is not None:
+            self.left_out[why] += 1
+        return why is None
 
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
         """The folders in it and the files of known languages, by name."""
@@ -154,7 +132,8 @@ class Walk:
 
     def _found(self, entry: os.DirEntry[str], ignores: Ignores) -> Found | None:
         try:
-            found = _met(entry.path, entry.stat(follow_symlinks=False), ignores, self.bounds)
+            about = entry.stat(follow_symlinks=False)
+            found = _met(entry.path, about, self.rule, ignores, self.bounds)
         except OSError:
             found = LeftOut.UNREADABLE
         if isinstance(found, LeftOut):
@@ -163,9 +142,9 @@ class Walk:
         return found
 
 
-def belongs(path: str, roots: Sequence[str], bounds: Bounds) -> Found | None:
+def belongs(path: str, rule: Rule, bounds: Bounds) -> Found | None:
     """The file at `path` if a Walk would come by it, None otherwise; bounds on all files aside."""
-    above = [root for root in roots if path.startswith(root.rstrip("/\\") + os.sep)]
+    above = [root for root in rule.roots if path.startswith(root.rstrip("/\\") + os.sep)]
     if not above or not _can_be_named(path):
         return None
     folder = max(above, key=len)
@@ -177,23 +156,34 @@ def belongs(path: str, roots: Sequence[str], bounds: Bounds) -> Found | None:
         for part in parts:
             folder = os.path.join(folder, part)
             is_folder = stat.S_ISDIR(os.lstat(folder).st_mode)
-            if not is_folder or part in _SKIPPED or ignores.leave_out(folder, is_folder=True):
+            if not is_folder or _left_out(folder, rule, ignores) is not None:
                 return None
             ignores = ignores.inside(folder)
-        found = _met(path, os.lstat(path), ignores, bounds)
+        found = _met(path, os.lstat(path), rule, ignores, bounds)
     except OSError:
         return None
     return found if isinstance(found, Found) else None
 
 
-def _met(path: str, about: os.stat_result, ignores: Ignores, bounds: Bounds) -> Found | LeftOut:
+def _left_out(folder: str, rule: Rule, ignores: Ignores) -> LeftOut | None:
+    """Why nothing in a folder is taken."""
+    if (why := rule.of_path(folder, is_folder=True)) is not None:
+        return why
+    if ignores.leave_out(folder, is_folder=True):
+        return LeftOut.IGNORED
+    return LeftOut.ENVIRONMENT if is_environment(folder) else None
+
+
+def _met(
+    path: str, about: os.stat_result, rule: Rule, ignores: Ignores, bounds: Bounds
+) -> Found | LeftOut:
     """What a file is that lies in a folder that isn't left out."""
     if stat.S_ISLNK(about.st_mode):
         return LeftOut.LINK
     if ignores.leave_out(path, is_folder=False):
         return LeftOut.IGNORED
-    if looks_secret(os.path.basename(path)):
-        return LeftOut.SECRET
+    if (why := rule.of_path(path)) is not None:
+        return why
     if not stat.S_ISREG(about.st_mode):
         return LeftOut.UNREADABLE
     if about.st_size > bounds.file_bytes:
@@ -208,11 +198,6 @@ def _can_be_named(path: str) -> bool:
     return path.isascii() or path.encode("utf-8", "replace").decode() == path
 
 
-def looks_secret(name: str) -> bool:
-    """Whether a file of that name is likely to hold keys."""
-    return _SECRET_NAME.fullmatch(name.lower()) is not None
-
-
 def read(found: Found, bounds: Bounds) -> str | LeftOut:
     """The file's text with "\\n" as line ends, or why it isn't taken."""
     try:
@@ -222,9 +207,9 @@ def read(found: Found, bounds: Bounds) -> str | LeftOut:
 
 
 def judged(text: str) -> str | LeftOut:
-    """The text, or why nobody would want it found."""
+    """The text without the secrets in it, or why nobody would want it found."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.count("\n") + 1
     if len(text) > MOST_PER_LINE * (lines + 4) or max(map(len, text.split("\n"))) > LONGEST_LINE:
         return LeftOut.MINIFIED
-    return LeftOut.SECRET if _SECRET.search(text) else text
+    return values.without(text)

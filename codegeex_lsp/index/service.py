@@ -2,11 +2,12 @@
 
 One JSON object a line each way. The first message is "begin". A thread reads; the main thread does
 one thing at a time and, while it works on many files, answers questions between two of them. A
-cancelled question is dropped, or stopped in the middle; a walk ends when "move" waits. When the
+cancelled question is dropped, or stopped in the middle; a walk ends when "move" or
+"exclude" waits. When the
 server's end closes, everything stops.
 
-    {"do": "begin", "roots": [...], "bounds": {...}}
-    {"do": "move", "roots": [...]}
+    {"do": "begin", "roots": [...], "bounds": {...}, "exclude": [...]}
+    {"do": "move", "roots": [...]}                      {"do": "exclude", "globs": [...]}
     {"do": "search", "id": 1, "question": "...", "limit": 10, "under": ""}
     {"do": "alike", "id": 2, "text": "...", "path": "...", "limit": 3}
     {"do": "cancel", "id": 1}
@@ -40,9 +41,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from codegeex_lsp.exclusion.left_out import LeftOut
 from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.index import cache, limits
-from codegeex_lsp.index.files import Bounds, LeftOut
+from codegeex_lsp.index.files import Bounds
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.steps import Steps
 from codegeex_lsp.index.store import CancelledSearchError, NoSearchError, Store
@@ -133,7 +135,8 @@ class Service:
             with lock:
                 store = Store(path)
                 try:
-                    self._serve(Workspace(store, begin["roots"], self._bounds, self._alive))
+                    roots, exclude = begin["roots"], begin.get("exclude", ())
+                    self._serve(Workspace(store, roots, self._bounds, self._alive, exclude))
                 finally:
                     store.close()
         except NoSearchError as error:
@@ -202,6 +205,9 @@ class Service:
             case "move":
                 self._workspace.move(message["roots"])
                 return True
+            case "exclude":
+                self._workspace.exclude(message["globs"])
+                return True
             case "embedded":
                 keys = map(bytes.fromhex, message["keys"])
                 vectors = _vectors(message["vectors"], len(message["keys"]))
@@ -217,7 +223,7 @@ class Service:
         if time.monotonic() - self._told > STATE_EVERY_S:
             self._tell()
             limits.next_step()
-        return not self._inbox.ended and not self._inbox.has("move")
+        return not self._inbox.ended and not any(map(self._inbox.has, ("move", "exclude")))
 
     # --- answering ------------------------------------------------------------------------------
 

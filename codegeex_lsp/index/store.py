@@ -29,6 +29,8 @@ VERSION = 3
 # standard library the mean reciprocal rank is 0.22 and 0.24; 0.20 and 0.23 with a title of 3, 0.20
 # and 0.21 with equal weights.
 PATH_WEIGHT, TITLE_WEIGHT, TEXT_WEIGHT = 1.0, 6.0, 1.0
+# Where a database's file has its user_version.
+_VERSION_AT = 60
 # SQLite asks so often whether a search was cancelled, counted in its virtual machine's steps.
 STEPS = 10_000
 
@@ -93,7 +95,11 @@ class Store:
         self._database = sqlite3.connect(self._path, isolation_level=None)
         database = self._database
         # A crash of the machine may cost the newest files' rows, which are then read again.
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -8000"):
+        # What was taken out is overwritten, not only given free.
+        for pragma in (
+            *("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -8000"),
+            "secure_delete = ON",
+        ):
             database.execute(f"PRAGMA {pragma}")
         [(version,)] = database.execute("PRAGMA user_version")
         if version != VERSION:
@@ -159,6 +165,12 @@ class Store:
             self._database.execute("DELETE FROM chunks WHERE file = ?", (row,))
             self._database.execute("DELETE FROM files WHERE id = ?", (row,))
 
+    def wipe(self) -> None:
+        """Write anew what still holds the words of files that were removed: takes seconds in a
+        large database, so only what must not be known any more is worth it."""
+        self._database.execute("INSERT INTO words (words) VALUES ('optimize')")
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def search(
         self,
         wanted: Sequence[str],
@@ -210,6 +222,16 @@ class Store:
 def has_fts5() -> bool:
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         return ("ENABLE_FTS5",) in set(database.execute("PRAGMA compile_options"))
+
+
+def is_of_this_version(path: Path) -> bool:
+    """By the file's head alone; a database in use may have it in the file beside it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_VERSION_AT + 4)
+    except FileNotFoundError:  # another window has just deleted it
+        return True
+    return int.from_bytes(head[_VERSION_AT:]) in (0, VERSION)
 
 
 def remove(path: Path) -> None:

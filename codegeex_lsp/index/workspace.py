@@ -14,9 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from codegeex_lsp.exclusion.globs import Globs
+from codegeex_lsp.exclusion.left_out import LeftOut
+from codegeex_lsp.exclusion.names import IGNORE_FILES
+from codegeex_lsp.exclusion.rule import Rule
 from codegeex_lsp.files.folders import Folders, real
-from codegeex_lsp.index import IGNORE_FILES, chunks, files, fusion, words
-from codegeex_lsp.index.files import Bounds, Found, LeftOut, Walk
+from codegeex_lsp.index import chunks, files, fusion, words
+from codegeex_lsp.index.files import Bounds, Found, Walk
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.index.store import Store
 from codegeex_lsp.text import languages
@@ -39,9 +43,11 @@ class Workspace:
         roots: Sequence[str],
         bounds: Bounds,
         alive: Callable[[], bool] = lambda: True,
+        exclude: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._folders = Folders(roots)
+        self._rule = Rule(self._folders.real, Globs(exclude))
         self._bounds = bounds
         self._alive = alive
         self._open: dict[str, str] = {}  # real paths of open documents, by the editor's
@@ -51,6 +57,11 @@ class Workspace:
     def move(self, roots: Sequence[str]) -> None:
         """The workspace has other folders now; a walk takes them in."""
         self._folders = Folders(roots)
+        self._rule = replace(self._rule, roots=self._folders.real)
+
+    def exclude(self, globs: Sequence[str]) -> None:
+        """The user's globs are others now; a walk does what follows from that."""
+        self._rule = replace(self._rule, excluded=Globs(globs))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -59,7 +70,7 @@ class Workspace:
 
     def walk(self) -> bool:
         """Look at all files and take in what is new or changed. False when it was ended early."""
-        walk = Walk(self._folders.real, self._bounds, lambda: not self._alive())
+        walk = Walk(self._rule, self._bounds, lambda: not self._alive())
         known = self._store.stamps()
         gone = set(known)
         changed: list[Found] = []
@@ -78,6 +89,8 @@ class Workspace:
             return False
         with self._store.together():
             self._store.vectors.forget_unused()
+        if any(map(os.path.lexists, gone)):  # left out since
+            self._store.wipe()
         self.left_out = walk.left_out
         return True
 
@@ -173,7 +186,7 @@ class Workspace:
         ]
         near: list[tuple[str, str]] = []
         for *_, other in sorted(candidates, reverse=True):
-            found = files.belongs(other, self._folders.real, self._bounds)
+            found = files.belongs(other, self._rule, self._bounds)
             if found is not None and found.size <= LARGEST_NEIGHBOUR:
                 text = files.read(found, self._bounds)
                 if not isinstance(text, LeftOut):
@@ -186,12 +199,20 @@ class Workspace:
         """As answers spell what lies there."""
         return [self._folders.spell(real(path)) for path in paths]
 
-    def _spelled(self, places: Iterable[Place]) -> list[Place]:
-        return [replace(place, path=self._folders.spell(place.path)) for place in places]
+    def _spelled(self, places: Sequence[Place]) -> list[Place]:
+        """As the editor spells them, without those that a rule leaves out now: the walk that takes
+        them out of the store needs seconds."""
+        paths = {place.path for place in places}
+        kept = {path for path in paths if self._rule.of_file(path) is None}
+        return [
+            replace(place, path=self._folders.spell(place.path))
+            for place in places
+            if place.path in kept
+        ]
 
     def _look_at(self, path: str) -> None:
         """Bring one path up to date; a folder that is gone takes along all that was in it."""
-        found = files.belongs(path, self._folders.real, self._bounds)
+        found = files.belongs(path, self._rule, self._bounds)
         if found is None:
             self._forget(self._store.under(path))
         elif self._store.holds(path) or self._store.sizes()[0] < self._bounds.files:

@@ -21,6 +21,7 @@ from enum import StrEnum
 from codegeex_lsp import __version__
 from codegeex_lsp.config.settings import TrustedSettings
 from codegeex_lsp.runtime.questions import Answer, Asked, Hear, OverdueError, Questions
+from codegeex_lsp.runtime.withheld import without_secrets
 from model_runtime.wire import client, endpoint, protocol
 from model_runtime.wire.client import Link, NoRuntimeError
 from model_runtime.wire.protocol import (
@@ -189,7 +190,7 @@ class RuntimeClient:
 
     def _send(self, message: protocol.Message) -> None:
         if self._writer is not None:
-            self._writer.write(protocol.encode(message))
+            self._writer.write(protocol.encode(without_secrets(message)))
 
     # --- the link ---------------------------------------------------------------------------------
 

@@ -23,6 +23,21 @@ def to_path(uri: str) -> str | None:
     return _local(host + _DRIVE.sub(r"/\1:", parts.path))
 
 
+def place(uri: str) -> str:
+    """The path in a URI of any kind, decoded: of the file that a cell or an old version of it
+    belongs to, or a mere name as "Untitled-1"; "" for none."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return ""
+    return to_path(uri) or _local(_DRIVE.sub(r"/\1:", parts.path))
+
+
+def name(uri: str) -> str:
+    """The last part of the path in a URI, as people read it."""
+    return place(uri).replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
 def of_path(path: str) -> str:
     return Path(path).as_uri()
 

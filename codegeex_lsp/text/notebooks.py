@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from codegeex_lsp.text import magics
 from codegeex_lsp.text.documents import Position, Snapshot
 
 
@@ -23,11 +24,20 @@ class Cell:
 def below(
     above: Sequence[Snapshot], snapshot: Snapshot, position: Position
 ) -> tuple[Snapshot, Position]:
-    """One text of `above` and then `snapshot`, and where `position` lies in it."""
-    lines = [line for cell in above for line in _ended(cell.lines)]
-    size = sum(map(len, lines)) + snapshot.size
-    whole = replace(snapshot, lines=[*lines, *snapshot.lines], size=size)
-    return whole, Position(len(lines) + position.line, position.column)
+    """One text of the cells `above` in its language and then `snapshot`, without lines that are
+    magics before the one of `position`, and where that lies in it."""
+    language_id = magics.language_id(snapshot.language_id, snapshot.lines)
+    lines = [
+        line
+        for cell in above
+        if magics.language_id(cell.language_id, cell.lines) == language_id
+        for line in magics.without(cell.language_id, _ended(cell.lines))
+    ]
+    lines += magics.without(snapshot.language_id, snapshot.lines[: position.line])
+    whole = [*lines, *snapshot.lines[position.line :]]
+    size = sum(map(len, whole))
+    cell = replace(snapshot, language_id=language_id, lines=whole, size=size)
+    return cell, Position(len(lines), position.column)
 
 
 def _ended(lines: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from codegeex_lsp.actions.plan import Change, Outcome, Sheet
 from codegeex_lsp.lsp import convert
 from codegeex_lsp.lsp.errors import ClientRefusedError, ContentModifiedError
 from codegeex_lsp.lsp.server import HardenedServer
+from codegeex_lsp.text import file_uris
 from codegeex_lsp.text.documents import Snapshot
 
 # The document may move on again while an edit is on its way.
@@ -170,5 +171,5 @@ _MISSED = (MOVED, NO_EDITS, REFUSED)
 def _sheet(change: Change) -> Sheet:
     """A change that found no place, as a document: what would have been inserted."""
     uri = change.passage.snapshot.uri
-    stem, dot, suffix = uri.rpartition("/")[2].rpartition(".")
+    stem, dot, suffix = file_uris.name(uri).rpartition(".")
     return Sheet("\n".join(change.lines) + "\n", f".{suffix}" if stem and dot else ".txt")

@@ -131,7 +131,7 @@ async def _work(
             outcome = await session.performer.perform(
                 errand.plan(session.performer.limit),
                 errand.language.name if errand.language else "",
-                snapshot.uri.rpartition("/")[2],
+                session.retrieval.names(snapshot.uri)[1],
                 listener.hear,
                 await errand.snippets() if errand.snippets else (),
             )

@@ -20,16 +20,19 @@ from codegeex_lsp.actions.performer import Performer
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.completer import Completer
 from codegeex_lsp.config.settings import Settings, load_trusted
+from codegeex_lsp.exclusion.left_out import LeftOut
+from codegeex_lsp.exclusion.names import IGNORE_FILES
 from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.lsp.errors import ClientRefusedError
 from codegeex_lsp.lsp.server import DocumentEvent, DocumentEventKind, HardenedServer
 from codegeex_lsp.runtime.client import LinkState, Phase, RuntimeClient
 from codegeex_lsp.runtime.remembering import Remembering
-from codegeex_lsp.text import notebooks
+from codegeex_lsp.text import file_uris, notebooks
 from codegeex_lsp.text.documents import Position, Snapshot
 from codegeex_lsp.window import work_progress
 from codegeex_lsp.window.delivery import Delivery
 from codegeex_lsp.window.postponed import Postponed
+from codegeex_lsp.workspace.exclusions import Exclusions
 from codegeex_lsp.workspace.index_client import IndexPhase, IndexState
 from codegeex_lsp.workspace.neighbours import Neighbours
 from codegeex_lsp.workspace.retrieval import Retrieval
@@ -49,13 +52,20 @@ class Session:
         self.settings = self.initial_settings
         trusted, self.complaints = load_trusted(os.environ)
         self.runtime = RuntimeClient(trusted, self._on_link)
-        self.retrieval = Retrieval(lambda: self.settings, self.runtime, self._on_index)
+        self.retrieval = Retrieval(
+            lambda: self.settings,
+            self.runtime,
+            self._on_index,
+            lambda snapshot: self.exclusions.known(snapshot) is None,
+        )
+        self.exclusions = Exclusions(self.retrieval.rule, self._judged)
         self.completer = Completer(
             self.runtime,
             lambda: self.settings,
             server.documents.is_current,
             snippets=self.retrieval.near,
             names=self.retrieval.names,
+            left_out=self.exclusions.of,
         )
         self.remembering = Remembering(self.runtime.remember, self._may_remember)
         self.neighbours = Neighbours(
@@ -188,14 +198,16 @@ class Session:
         return notebooks.below([cell for cell in above if cell], snapshot, position)
 
     def _may_remember(self, snapshot: Snapshot) -> bool:
-        """What gets no completions isn't learned from either."""
-        return contexts.is_served(snapshot, self.settings)
+        """What gets no completions by itself isn't learned from either."""
+        served = contexts.is_served(snapshot, self.settings)
+        return served and self.exclusions.known(snapshot) is None
 
     def _on_document(self, event: DocumentEvent) -> None:
         if event.kind is DocumentEventKind.CLOSED:
             self.completer.closed(event.snapshot.uri)
             self.remembering.closed(event.snapshot.uri)
             self.retrieval.closed(event.snapshot.uri)
+            self.exclusions.closed(event.snapshot.uri)
             for work, uri in self.errands.items():
                 if uri == event.snapshot.uri:
                     work.cancel()
@@ -211,20 +223,22 @@ class Session:
         """New settings hold from now on, also for what is remembered already."""
         if settings == self.settings:
             return
-        self.settings = settings
+        before, self.settings = self.settings, settings
         for snapshot in self.server.documents:
             self.remembering.changed(snapshot)
             self.retrieval.document(snapshot)
-        self.neighbours.forget()
-        self.neighbours.again(self._remembered())
+        if settings.exclude != before.exclude:
+            self.retrieval.exclude()
+            self._look_again()
+        self._forget_unopened()
 
     def move(self, folders: Folders) -> None:
         """The workspace has these folders now."""
         self.retrieval.move(folders)
         for snapshot in self.server.documents:
             self.retrieval.document(snapshot)
-        self.neighbours.forget()
-        self.neighbours.again(self._remembered())
+        self._look_again()
+        self._forget_unopened()
         self.server.protocol.notify(STATUS_METHOD, self.status())
 
     def _remembered(self) -> list[str]:
@@ -235,3 +249,35 @@ class Session:
         """Files were written, moved or deleted."""
         self.retrieval.written(uris)
         self.neighbours.written(uris)
+        paths = (file_uris.to_path(uri) or "" for uri in uris)
+        if any(os.path.basename(path) in IGNORE_FILES for path in paths):
+            self._look_again()
+            self._forget_unopened()
+
+    # --- what is left out -----------------------------------------------------------------------
+
+    def _look_again(self) -> None:
+        """Other documents may be left out now than before."""
+        self.exclusions.look_again(snapshot.uri for snapshot in self.server.documents)
+
+    def _forget_unopened(self) -> None:
+        """What is known of documents that aren't open, which what holds now may leave out."""
+        self.remembering.forget_closed()
+        self.retrieval.snippets.forget_all()
+        self.neighbours.forget()
+        self.neighbours.again(self._remembered())
+
+    def _judged(self, uri: str, before: LeftOut | None) -> None:
+        """A document is left out now that was not, or the other way round."""
+        if (snapshot := self.server.documents.snapshot(uri)) is None:
+            return
+        if self.exclusions.known(snapshot) is None:
+            self.remembering.changed(snapshot)
+            self.retrieval.document(snapshot)
+            if self._may_remember(snapshot):
+                self.neighbours.opened(uri)
+            return
+        self.remembering.left_out(uri)
+        self.retrieval.left_out(uri)
+        if before is None:
+            self._forget_unopened()

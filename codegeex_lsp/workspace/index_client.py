@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from codegeex_lsp.exclusion import values
 from codegeex_lsp.index.places import Place
 
 log = logging.getLogger(__name__)
@@ -81,12 +82,14 @@ class IndexClient:
 
     # --- its life -------------------------------------------------------------------------------
 
-    def start(self, roots: Sequence[str], bounds: Mapping[str, int]) -> None:
+    def start(
+        self, roots: Sequence[str], bounds: Mapping[str, int], exclude: Sequence[str] = ()
+    ) -> None:
         """Once, and not again when it was closed; never waits."""
         if self._life is None:
             self._life = asyncio.create_task(self._live())
             self._become(IndexState(IndexPhase.INDEXING))
-            self._send(do="begin", roots=list(roots), bounds=dict(bounds))
+            self._send(do="begin", roots=list(roots), bounds=dict(bounds), exclude=list(exclude))
 
     async def close(self) -> None:
         """End the process; it leaves when its input does, at the latest after LEAVING_S."""
@@ -229,11 +232,15 @@ class IndexClient:
         self._send(do="embedded", model=model, keys=list(keys), vectors=packed)
 
     def opened(self, path: str, text: str) -> None:
-        """A document as it is in the editor."""
-        self._send(do="opened", path=path, text=text)
+        """A document as it is in the editor, but for the secrets in it."""
+        self._send(do="opened", path=path, text=values.without(text))
 
     def closed(self, path: str) -> None:
         self._send(do="closed", path=path)
+
+    def exclude(self, globs: Sequence[str]) -> None:
+        """The user's globs are others now."""
+        self._send(do="exclude", globs=list(globs))
 
     def changed(self, paths: Sequence[str]) -> None:
         """Files were written, moved or deleted by somebody."""

@@ -16,7 +16,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
 
-from codegeex_lsp.index import IGNORE_FILES
+from codegeex_lsp.exclusion.names import IGNORE_FILES
 from codegeex_lsp.text import file_uris
 from codegeex_lsp.workspace.index_client import NoIndexError
 from model_runtime.wire.protocol import Forget, Remember

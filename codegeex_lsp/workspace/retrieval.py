@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 
 from codegeex_lsp.config.settings import IndexSettings, Settings
+from codegeex_lsp.exclusion.globs import Globs
+from codegeex_lsp.exclusion.rule import Rule
 from codegeex_lsp.files.folders import Folders
 from codegeex_lsp.index.places import Place
 from codegeex_lsp.runtime.client import RuntimeClient
@@ -33,13 +35,16 @@ class Retrieval:
         settings: Callable[[], Settings],
         runtime: RuntimeClient,
         on_state: Callable[[IndexState], None],
+        admitted: Callable[[Snapshot], bool],
     ) -> None:
+        """`admitted` says which open documents may be in the index."""
         self.folders = Folders(())
         self._settings = settings
+        self._runtime = runtime
         self._on_state = on_state
         self._index = IndexClient(self._became)
         self.vectors = IndexVectors(runtime, self._index, lambda: self.can_start)
-        self._texts = Remembering(self._tell, lambda _: True, forgotten_after_s=0.0)
+        self._texts = Remembering(self._tell, admitted, forgotten_after_s=0.0)
         self.snippets = Snippets(self._alike, lambda path: self.folders.shown(path))
 
     @property
@@ -52,10 +57,21 @@ class Retrieval:
         settings = self._settings()
         return bool(self.folders) and settings.enabled and settings.index.enabled
 
+    @property
+    def _excluded(self) -> tuple[str, ...]:
+        """The user's globs: an editor's settings, which a project may bring, add to their own."""
+        return (*self._runtime.trusted.exclude, *self._settings().exclude)
+
+    def rule(self) -> Rule:
+        """What is left out as things are now."""
+        roots = (*self.folders.spelled, *self.folders.real)
+        return Rule(tuple(dict.fromkeys(roots)), Globs(self._excluded))
+
     def start(self) -> None:
         """Once; never waits. Without a folder, or turned off, nothing starts."""
         if self.can_start:
-            self._index.start(self.folders.spelled, _bounds(self._settings().index))
+            bounds = _bounds(self._settings().index)
+            self._index.start(self.folders.spelled, bounds, self._excluded)
             self.vectors.start()
 
     async def close(self) -> None:
@@ -75,7 +91,7 @@ class Retrieval:
         path = file_uris.to_path(uri) or ""
         root = self.folders.containing(path)
         if root is None:
-            return "", os.path.basename(path) or uri.rpartition("/")[2]
+            return "", file_uris.name(uri)
         return os.path.basename(root), self.folders.shown(path)
 
     async def search(self, question: str, limit: int, under: str) -> tuple[list[Place], str]:
@@ -112,6 +128,14 @@ class Retrieval:
     def closed(self, uri: str) -> None:
         self.snippets.forget(uri)
         self._texts.closed(uri)
+
+    def left_out(self, uri: str) -> None:
+        """An open document must not be known any more."""
+        self._texts.left_out(uri)
+
+    def exclude(self) -> None:
+        """The user's globs are others now."""
+        self._index.exclude(self._excluded)
 
     def written(self, uris: Sequence[str]) -> None:
         """Files were written, moved or deleted."""

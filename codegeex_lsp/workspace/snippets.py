@@ -79,7 +79,7 @@ class Snippets:
         self._choices.pop(uri, None)
 
     def forget_all(self) -> None:
-        """What was chosen may be another workspace's."""
+        """What was chosen may be another workspace's now, or left out."""
         for uri in {*self._choices, *self._choosing}:
             self.forget(uri)
 

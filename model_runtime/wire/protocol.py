@@ -68,6 +68,8 @@ class Reason(StrEnum):
     LANGUAGE_DISABLED = "language_disabled"
     FILE_TOO_LARGE = "file_too_large"
     NOT_OPEN = "not_open"
+    LEFT_OUT = "left_out"
+    IN_SECRET = "in_secret"  # noqa: S105
     BINARY = "binary"
     MIDDLE_OF_WORD = "middle_of_word"
     DOCUMENT_MOVED = "document_moved"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codegeex_lsp.index.ignoring import Ignores
+from codegeex_lsp.exclusion.ignoring import Ignores
 
 NAMES = ("a", "b", "ab", "ba", "a.b", "a b", "b ", "#a", "!a", "é", "aé", "[a]", "a-b", "A", "a*")
 

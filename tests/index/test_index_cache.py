@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
-from codegeex_lsp.index import cache
+from codegeex_lsp.index import cache, store
 
 
 def test_a_second_window_of_a_workspace_has_its_own_database(tmp_path: Path) -> None:
@@ -34,6 +36,18 @@ def test_old_databases_go_unless_a_window_uses_them(tmp_path: Path) -> None:
     cache.tidy(tmp_path)
     lock.release()
     assert (used.exists(), old.exists(), new.exists()) == (True, False, True)
+
+
+def test_a_database_of_another_version_goes_whosever_workspace_it_is(tmp_path: Path) -> None:
+    """It may hold what this version would have left out."""
+    kept, lock = cache.claim(tmp_path, ["/kept"])
+    lock.release()
+    older = tmp_path / "older-0.db"
+    for path, version in ((kept, store.VERSION), (older, store.VERSION - 1)):
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute(f"PRAGMA user_version = {version}")
+    cache.tidy(tmp_path)
+    assert (kept.exists(), older.exists()) == (True, False)
 
 
 def test_one_that_another_window_deletes_meanwhile(

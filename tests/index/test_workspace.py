@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codegeex_lsp.exclusion.left_out import LeftOut
 from codegeex_lsp.index import store as stores
-from codegeex_lsp.index.files import Bounds, LeftOut
+from codegeex_lsp.index.files import Bounds
 from codegeex_lsp.index.store import CancelledSearchError, Store
 from codegeex_lsp.index.workspace import Workspace
 
@@ -20,12 +22,14 @@ def never() -> bool:
     return False
 
 
-def workspace(root: Path, path: Path | str = ":memory:", **bounds: int) -> Workspace:
-    return Workspace(Store(path), [str(root)], Bounds(**bounds))
+def workspace(
+    root: Path, path: Path | str = ":memory:", exclude: Sequence[str] = (), **bounds: int
+) -> Workspace:
+    return Workspace(Store(path), [str(root)], Bounds(**bounds), exclude=exclude)
 
 
-def built(root: Path, **bounds: int) -> Workspace:
-    made = workspace(root, **bounds)
+def built(root: Path, exclude: Sequence[str] = (), **bounds: int) -> Workspace:
+    made = workspace(root, exclude=exclude, **bounds)
     assert made.walk()
     return made
 
@@ -164,11 +168,70 @@ def test_an_open_document_that_is_ignored_or_outside_stays_out(root: Path, tmp_p
     assert found(one, "omega") == []
 
 
-def test_a_file_that_becomes_a_secret_goes(root: Path) -> None:
+def test_a_file_is_taken_without_the_secrets_in_it(root: Path) -> None:
     one = built(root)
-    (root / "alpha.py").write_text("alpha = '''-----BEGIN PRIVATE KEY-----'''\n")
+    (root / "alpha.py").write_text(f"alpha = 'ghp_{'k3Zq9' * 7}'\n")
     one.changed([str(root / "alpha.py")])
-    assert "alpha.py" not in found(one, "alpha")
+    [place] = one.search("alpha", 10, str(root / "alpha.py"), never)
+    assert place.text == "alpha = ''"
+    one.opened(str(root / "alpha.py"), f"alpha = 'glpat-{'k3Zq9' * 4}'\n\nomega = 2\n")
+    [place] = one.search("omega", 10, str(root / "alpha.py"), never)
+    assert place.text == "alpha = ''\n\nomega = 2"
+
+
+def test_the_users_globs_take_files_out_at_once(root: Path) -> None:
+    one = built(root)
+    one.exclude(["sub", "b*.{py,go}"])
+    assert found(one, "alpha gamma") == ["alpha.py"]  # the walk comes later
+    one.walk()
+    assert holds(one) == holds(built(root, exclude=["sub", "b*.{py,go}"]))
+    one.exclude([])
+    one.walk()
+    assert holds(one) == holds(built(root))
+
+
+def test_what_is_ignored_now_is_found_no_more_before_the_walk(root: Path) -> None:
+    one = built(root)
+    (root / ".gitignore").write_text("sub/\n")
+    assert found(one, "alpha") == ["alpha.py"]
+    assert one.alike("gammaDelta", str(root / "new.py"), 5, never)[0].path.endswith("beta.py")
+
+
+def test_nothing_of_a_file_stays_that_is_left_out_now(root: Path, tmp_path: Path) -> None:
+    """Not even in the pages of the database that are free, or in the words to search."""
+    (root / "alpha.py").write_text("def quinfarble():\n    return 'zulomandric'\n")
+    one = workspace(root, tmp_path / "index.db")
+    one.walk()
+    one.exclude(["alpha.py"])
+    one.walk()
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("index.db*"))
+    assert b"quinfarble" not in written.lower()
+    assert b"zulomandric" not in written.lower()
+    assert b"gamma" in written.lower()
+
+
+def test_environments_stay_out_whatever_they_are_called(root: Path) -> None:
+    """One of Python's, of conda, a cache that says so, and what package managers fill."""
+    code = "def alpha():\n    pass\n"
+    for folder in ("myenv", "conda", "cache", "lib/site-packages", "node_modules/x", ".nox/lint"):
+        (root / folder / "deep").mkdir(parents=True)
+        (root / folder / "deep" / "module.py").write_text(code)
+    (root / "myenv" / "pyvenv.cfg").touch()
+    (root / "conda" / "conda-meta").mkdir()
+    (root / "cache" / "CACHEDIR.TAG").touch()
+    (root / "environment").mkdir()
+    (root / "environment" / "ours.py").write_text(code)
+    one = built(root)
+    assert "ours.py" in found(one, "alpha")
+    assert "module.py" not in found(one, "alpha")
+    assert one.left_out[LeftOut.ENVIRONMENT] == 6
+    one.changed([str(path) for path in root.rglob("module.py")])
+    assert "module.py" not in found(one, "alpha")
+
+
+def test_an_environment_that_was_opened_itself_is_taken(root: Path) -> None:
+    (root / "pyvenv.cfg").touch()
+    assert found(built(root), "alpha")
 
 
 def test_bounds_hold(root: Path) -> None:
@@ -215,6 +278,6 @@ def test_neighbours_are_the_nearest_files_of_the_language_the_nearest_last(root:
 def test_no_neighbour_is_ignored_secret_or_large(root: Path) -> None:
     one = built(root)
     (root / ".gitignore").write_text("beta.py\n")
-    (root / "alpha.py").write_text("key = '" + "AKIA" + "A" * 16 + "'\n")
+    (root / "alpha.py").rename(root / "secrets.py")
     (root / "sub" / "gamma.py").write_text("x = 1\n" * 20_000)
     assert one.neighbours(str(root / "new.py"), 10) == []

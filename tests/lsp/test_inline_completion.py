@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from editor import INLINE, Editor
+from editor import INLINE, Editor, File
 from fake_runtime import FakeRuntime, candidates
-from wire import Json, change_at
+from wire import Json, WireError, at, change_at
 
 Editors = Callable[..., Editor]
 
@@ -127,6 +127,90 @@ def test_a_cell_of_a_notebook_knows_the_code_above_it(fake: FakeRuntime, editors
     assert found == [insertion("answer()", 1, 4)]
     assert fake.requests[0].prefix == "import os\nx = 1\ny = "
     assert fake.requests[0].suffix == ""
+
+
+PYTHON_ABOVE = "import os\nx = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "cell", "prefix", "language"),
+    [
+        (["%%bash\nls -l"], "y = ", f"{PYTHON_ABOVE}y = ", "Python"),
+        (["%%html\n<b>", "%%unheard_of\n?"], "y = ", f"{PYTHON_ABOVE}y = ", "Python"),
+        (["%%time\nz = 2"], "y = ", f"{PYTHON_ABOVE}z = 2\ny = ", "Python"),
+        (["!pip install x\n%cd ..\n  !ls\nz = 2"], "y = ", f"{PYTHON_ABOVE}z = 2\ny = ", "Python"),
+        (["%%bash\nls -l"], "%%bash\ncd ", "ls -l\ncd ", "Shell"),
+        (
+            [],
+            "%matplotlib inline\n!ls\ny = 1 % \\\n% x",
+            f"{PYTHON_ABOVE}y = 1 % \\\n% x",
+            "Python",
+        ),
+        (["%%writefile a.js\nlet a"], "%%js\nlet b = ", "let a\nlet b = ", "JavaScript"),
+    ],
+)
+def test_a_cells_magic_says_what_it_is(
+    fake: FakeRuntime,
+    editors: Editors,
+    above: list[str],
+    cell: str,
+    prefix: str,
+    language: str,
+) -> None:
+    editor = editors()
+    editor.begin({**INLINE, "notebookDocument": {"synchronization": {}}})
+    editor.ready()
+    texts = ["import os\nx = 1", *above, cell]
+    uris = [f"cell:{number}" for number in range(len(texts))]
+    documents = [
+        {"uri": uri, "languageId": "python", "version": 1, "text": text}
+        for uri, text in zip(uris, texts, strict=True)
+    ]
+    cells = [{"kind": 2, "document": uri} for uri in uris]
+    book = {"uri": "file:///n.ipynb", "notebookType": "jupyter", "version": 1, "cells": cells}
+    opened = {"notebookDocument": book, "cellTextDocuments": documents}
+    editor.notify("notebookDocument/didOpen", opened)
+    place = {"line": cell.count("\n"), "character": len(cell.rpartition("\n")[2])}
+    asked = {"textDocument": {"uri": uris[-1]}, "position": place, "context": {"triggerKind": 2}}
+    [item] = editor.call("textDocument/inlineCompletion", asked)["items"]
+    assert item["range"]["start"] == place
+    assert (fake.requests[0].prefix, fake.requests[0].language) == (prefix, language)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///project/a%20b/na%C3%AFve%23.py", "naïve#.py"),
+        ("untitled:Untitled-1", "Untitled-1"),
+        ("vscode-notebook-cell:/project/my%20book.ipynb#W0sZmlsZQ%3D%3D", "my book.ipynb"),
+    ],
+)
+def test_a_model_reads_paths_as_people_do(
+    fake: FakeRuntime, editor: Editor, uri: str, path: str
+) -> None:
+    editor.open(uri, "x = ", "python")
+    file = File(editor, uri, "x = ", "")
+    assert file.texts() == ["answer()"]
+    editor.call("codegeex/candidates", file.place())
+    area = {"start": at(0, 0), "end": at(0, 4)}
+    editor.call("codegeex/explain", {"textDocument": {"uri": uri}, "range": area})
+    assert {request.path for request in fake.requests} == {path}
+    assert {request.task for request in fake.requests} == {"complete", "explain"}
+
+
+def test_the_panel_refuses_what_a_request_by_hand_is_refused(
+    fake: FakeRuntime, editors: Editors
+) -> None:
+    editor = editors()
+    editor.begin(options={"completion": {"disabledLanguages": ["python"]}})
+    editor.ready()
+    file = editor.file("x = ")
+    with pytest.raises(WireError, match="turned off for this language"):
+        editor.call("codegeex/candidates", file.place())
+    with pytest.raises(WireError, match="does not look like text"):
+        editor.call("codegeex/candidates", editor.file("x\0 = ", "rust").place())
+    assert editor.call("codegeex/candidates", editor.file("x = ", "rust").place())["items"]
+    assert len(fake.requests) >= 1
 
 
 # --- cancelled, superseded, moved on ------------------------------------------------------------

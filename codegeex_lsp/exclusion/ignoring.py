@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from codegeex_lsp.exclusion.names import IGNORE_FILES
+from codegeex_lsp.exclusion.patterns import Patterns
 from codegeex_lsp.files import reading
 from codegeex_lsp.files.reading import Unread, UnreadError
-from codegeex_lsp.index import IGNORE_FILES
-from codegeex_lsp.index.patterns import Patterns
 
 # 64 KiB of the worst patterns take 2.5 s and 35 MiB to prepare; those that people write have a
 # hundredth of that.
 MOST_BYTES = 64 * 1024
+# Of all that hold for one file; past that they may name anything.
+MOST_TOGETHER = 4 * MOST_BYTES
 _EVERYTHING = b"*"
 _NOTHING = b""
 
@@ -81,6 +83,22 @@ class Ignores:
 def _patterns(*texts: bytes) -> Patterns:
     """A changed path asks for the same folders as the one before."""
     return Patterns(*texts)
+
+
+def ignored(path: str, root: str) -> bool:
+    """Whether the ignore files in and above `root` leave out the file at `path`, or a folder that
+    it lies in. Without a root its repository is meant, or the folder that it lies in."""
+    root = root or str(_repository(Path(path).parent) or Path(path).parent)
+    folder, ignores = root, Ignores.above(root)
+    parts = os.path.relpath(path, root).split(os.sep)
+    for number, part in enumerate(parts):
+        ignores = ignores.inside(folder)
+        if sum(rules.size for rules in ignores.rules) > MOST_TOGETHER:
+            return True
+        folder = os.path.join(folder, part)
+        if ignores.leave_out(folder, is_folder=number < len(parts) - 1):
+            return True
+    return False
 
 
 def _repository(folder: Path) -> Path | None:
