@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from model_runtime.errors import BadPromptError
-from model_runtime.text.surrogates import clean
 
 if TYPE_CHECKING:
     from model_runtime.text.tokenizer import Tokenizer
@@ -63,7 +62,7 @@ Piece = Control | Text | Head | Tail
 
 
 def fit(pieces: Sequence[Piece], tokenizer: Tokenizer, budget: int) -> list[int]:
-    """The ids of all pieces in order, at most `budget`. Lone surrogates become U+FFFD.
+    """The ids of all pieces in order, at most `budget`.
 
     Raises BadPromptError when what may not be cut doesn't fit, or leaves a Tail no token.
     """
@@ -123,7 +122,7 @@ def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
         case Head(text, most):
             share = max(0, budget // HEAD_SHARE)
             share = min(share, most) if most else share
-            return tokenizer.encode(clean(text[: share * MAX_CHARS_PER_TOKEN]))[:share]
+            return tokenizer.encode(text[: share * MAX_CHARS_PER_TOKEN])[:share]
         case Tail():
             return []
 
@@ -136,7 +135,7 @@ def _whole(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
     """
     length = max(1, budget) * MAX_CHARS_PER_TOKEN
     while True:
-        ids = tokenizer.encode(clean(text[:length]))
+        ids = tokenizer.encode(text[:length])
         # The last token may be another one with more text behind it.
         if length >= len(text) or len(ids) > budget + 1:
             return ids
@@ -144,13 +143,13 @@ def _whole(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
 
 
 def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
-    lead, rest = clean(piece.lead), clean(piece.rest)
+    lead, rest = piece.lead, piece.rest
     room_for_text = room - len(_whole(tokenizer, lead, room)) - len(_whole(tokenizer, rest, room))
     if room_for_text < 1:
         raise BadPromptError(
             "What is asked leaves no room for any code in this model's prompt; ask in fewer words."
         )
-    text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
+    text = _last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN)
     all_ids = tokenizer.encode(text)
     stride = _stride(room_for_text)
     dropped = _steps(len(all_ids) - room_for_text, stride)
