@@ -43,7 +43,8 @@ class CudaCapture:
             step()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        # An embedding that another thread runs meanwhile is no part of what is recorded.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             output = step()
 
         def replay() -> Tensor:

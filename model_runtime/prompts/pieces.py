@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from model_runtime.errors import BadPromptError
-from model_runtime.text.surrogates import clean
 
 if TYPE_CHECKING:
     from model_runtime.text.tokenizer import Tokenizer
@@ -64,7 +63,7 @@ Piece = Control | Text | Head | Tail
 
 
 def fit(pieces: Sequence[Piece], tokenizer: Tokenizer, budget: int) -> list[int]:
-    """The ids of all pieces in order, at most `budget`. Lone surrogates become U+FFFD.
+    """The ids of all pieces in order, at most `budget`.
 
     Raises BadPromptError when what may not be cut doesn't fit, or leaves a Tail no token.
     """
@@ -124,7 +123,7 @@ def _fixed(piece: Piece, tokenizer: Tokenizer, budget: int) -> list[int]:
         case Head(text, most):
             share = max(0, budget // HEAD_SHARE)
             share = min(share, most) if most else share
-            return tokenizer.encode(clean(text[: share * MAX_CHARS_PER_TOKEN]))[:share]
+            return tokenizer.encode(text[: share * MAX_CHARS_PER_TOKEN])[:share]
         case Tail():
             return []
 
@@ -137,7 +136,7 @@ def _whole(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
     """
     length = max(1, budget) * MAX_CHARS_PER_TOKEN
     while True:
-        ids = tokenizer.encode(clean(text[:length]))
+        ids = tokenizer.encode(text[:length])
         # The last token may be another one with more text behind it.
         if length >= len(text) or len(ids) > budget + 1:
             return ids
@@ -145,11 +144,11 @@ def _whole(tokenizer: Tokenizer, text: str, budget: int) -> list[int]:
 
 
 def _tail(tokenizer: Tokenizer, piece: Tail, room: int) -> list[int]:
-    lead, rest = clean(piece.lead), clean(piece.rest)
+    lead, rest = piece.lead, piece.rest
     room_for_text = room - len(_whole(tokenizer, lead, room)) - len(_whole(tokenizer, rest, room))
     if room_for_text < 1:
         raise BadPromptError(NO_ROOM)
-    text = clean(_last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN))
+    text = _last_characters(piece.text, room_for_text * MAX_CHARS_PER_TOKEN)
     all_ids = tokenizer.encode(text)
     stride = _stride(room_for_text)
     # A text cut elsewhere than between its tokens may take a few more than they were: then another

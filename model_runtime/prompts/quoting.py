@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from model_runtime.prompts.pieces import MAX_CHARS_PER_TOKEN
 from model_runtime.prompts.tags import comment
-from model_runtime.text.surrogates import clean
 from model_runtime.wire.protocol import Snippet
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def fitting(
     for snippet in snippets:
         text = quoted((snippet,), language)
         if len(text) <= room * MAX_CHARS_PER_TOKEN:
-            tokens = len(tokenizer.encode(clean(text)))
+            tokens = len(tokenizer.encode(text))
             if tokens <= room:
                 chosen.append(snippet)
                 room -= tokens

@@ -3,4 +3,4 @@
 Knows vocabularies and byte-level BPE; no prompt, no network.
 """
 
-__all__ = ["surrogates", "tokenizer", "vocabulary"]
+__all__ = ["tokenizer", "vocabulary"]

@@ -65,13 +65,6 @@ def text_of(format: PromptFormat, ids: list[int]) -> str:
             "// language: C++\n<|fim_suffix|>;\n<|fim_prefix|>int x",
         ),
         (PromptFormat.NANO_FIM, "", "", "", "<|fim_suffix|><|fim_prefix|>"),
-        (
-            PromptFormat.NANO_FIM,
-            "",
-            "a\ud83d!",
-            "\udc00",
-            "<|fim_suffix|>\ufffd<|fim_prefix|>a\ufffd!",
-        ),
     ],
 )
 def test_form(format: PromptFormat, language: str, prefix: str, suffix: str, expected: str) -> None:
@@ -153,7 +146,7 @@ def test_a_budget_too_small(format: PromptFormat, budget: int) -> None:
         prompt(format, "x", budget=budget)
 
 
-TEXTS = st.text(st.sampled_from("ab \n\t(){}é日\U0001f9ff\ud800"), max_size=400)
+TEXTS = st.text(st.sampled_from("ab \n\t(){}é日\U0001f9ff"), max_size=400)
 
 
 @BOTH
