@@ -3,6 +3,7 @@ and by vectors that its server has made for it.
 
     __main__.py    the process: starts at low priority, ends with its server
     service.py     what it is asked on stdin, one thing at a time, and what it answers on stdout
+    steps.py       one that fails costs its own question
     workspace.py   keeps the store in step with the files and the open documents
     files.py       which files belong to the index, within bounds
     chunks.py      a file's text by definition
