@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from networks import load_network
+from golden_model import GoldenModel, matrices, prompts
+from networks import blank_rows, load_network
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -31,7 +32,6 @@ from model_runtime.conversion.progress import Progress
 from model_runtime.errors import WeightsError
 from model_runtime.folders import native, opening
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.kv_cache import Rows
 from model_runtime.networks.quantization import quantize_int8
 
 ONE_SHARD = "model-00001-of-00001.safetensors"
@@ -169,75 +169,49 @@ def converted(source: Path, made: Path, *options: str, heads: int = 2) -> bytes:
 
 # --- against the published code ---------------------------------------------------------------
 
-GOLDEN_SOURCES: dict[str, Callable[[Path, Path], Path]] = {
-    "single": lambda model, _: model / "codegeex_tiny.pt",
-    "merged": lambda model, _: model / "variants/codegeex_tiny_qkv.pt",
-    "ranks": lambda model, _: model / "variants/mp2",
-    "mindspore": lambda model, tmp: mindspore(golden_tensors(model), tmp),
+GOLDEN_SOURCES: dict[str, Callable[[GoldenModel, Path], Path]] = {
+    "single": lambda golden, _: golden.checkpoint,
+    "merged": lambda golden, _: golden.folder / "variants/codegeex_tiny_qkv.pt",
+    "ranks": lambda golden, _: golden.folder / "variants/mp2",
+    "mindspore": lambda golden, tmp: mindspore(golden.tensors(), tmp),
 }
-
-
-def golden_tensors(model: Path) -> Tensors:
-    root = torch.load(model / "codegeex_tiny.pt", weights_only=True)["module"]["language_model"]
-    return dict(flattened(root))
-
-
-def flattened(nested: Mapping[str, Any], path: str = "") -> Any:
-    for name, value in nested.items():
-        if isinstance(value, Tensor):
-            yield path + name, value
-        else:
-            yield from flattened(value, f"{path}{name}.")
 
 
 @pytest.mark.parametrize("format", GOLDEN_SOURCES)
 def test_every_published_format_gives_the_published_logits(
-    goldens: Path, tmp_path: Path, format: str
+    golden_model: GoldenModel, tmp_path: Path, format: str
 ) -> None:
-    source = GOLDEN_SOURCES[format](goldens / "model", tmp_path)
-    found = converted(source, tmp_path / "made", heads=4)
-    assert found == converted(goldens / "model/codegeex_tiny.pt", tmp_path / "single", heads=4)
-    stored = load_file(tmp_path / "made" / ONE_SHARD)
-    expected = golden_tensors(goldens / "model")
+    heads = golden_model.config.num_attention_heads
+    source = GOLDEN_SOURCES[format](golden_model, tmp_path)
+    found = converted(source, tmp_path / "made", heads=heads)
+    assert found == converted(golden_model.checkpoint, tmp_path / "single", heads=heads)
+    stored, expected = load_file(tmp_path / "made" / ONE_SHARD), golden_model.tensors()
     assert stored.keys() == expected.keys()
     assert all(torch.equal(stored[name], expected[name]) for name in expected)
-    vectors = load_file(goldens / "model/logits.safetensors")
-    network = load_network(tmp_path / "made")
-    for prompt in range(8):
-        check_logits(network, vectors, f"prompt{prompt}", "logits")
+    vectors = golden_model.vectors("logits")
+    assert_logits(load_network(tmp_path / "made"), vectors, "logits")
 
 
 @pytest.mark.parametrize("format", GOLDEN_SOURCES)
-def test_int8_is_the_published_one(goldens: Path, tmp_path: Path, format: str) -> None:
-    source = GOLDEN_SOURCES[format](goldens / "model", tmp_path)
-    converted(source, tmp_path / "made", "--quantize", "int8", heads=4)
-    stored = load_file(tmp_path / "made" / ONE_SHARD)
-    vectors = load_file(goldens / "model/quant.safetensors")
-    for golden, name in {
-        "layer0.query": "layers.0.attention.query",
-        "layer0.h_to_4h": "layers.0.mlp.dense_h_to_4h",
-        "layer1.dense": "layers.1.attention.dense",
-        "layer2.4h_to_h": "layers.2.mlp.dense_4h_to_h",
-        "top.query": "topQueryLayer.attention.query",
-        "top.value": "topQueryLayer.attention.value",
-    }.items():
-        assert torch.equal(stored[f"transformer.{name}.weight"], vectors[f"{golden}.int8.q"])
-        scale = stored[f"transformer.{name}.weight.scale"]
-        assert torch.equal(scale, vectors[f"{golden}.int8.scale"])
-    network = load_network(tmp_path / "made")
-    for prompt in range(3):
-        check_logits(network, vectors, f"prompt{prompt}", "logits_int8_fp32")
+def test_int8_is_the_published_one(golden_model: GoldenModel, tmp_path: Path, format: str) -> None:
+    source = GOLDEN_SOURCES[format](golden_model, tmp_path)
+    heads = golden_model.config.num_attention_heads
+    converted(source, tmp_path / "made", "--quantize", "int8", heads=heads)
+    stored, vectors = load_file(tmp_path / "made" / ONE_SHARD), golden_model.vectors("quant")
+    for golden, name in matrices(vectors).items():
+        if name is not None:
+            assert torch.equal(stored[f"{name}.weight"], vectors[f"{golden}.int8.q"])
+            assert torch.equal(stored[f"{name}.weight.scale"], vectors[f"{golden}.int8.scale"])
+    assert_logits(load_network(tmp_path / "made"), vectors, "logits_int8_fp32")
 
 
-def check_logits(
-    network: CodeGeeX, vectors: Mapping[str, Tensor], prompt: str, expected: str
-) -> None:
-    ids, config = vectors[f"{prompt}.input_ids"].unsqueeze(0), network.config
-    shape = (config.num_layers + 1, 1, config.num_attention_heads, ids.shape[1], config.head_dim)
-    rows = Rows(torch.zeros(shape).unbind(0), torch.zeros(shape).unbind(0))
-    with torch.inference_mode():
-        logits = network(ids, rows, 0, all_positions=True)[0]
-    torch.testing.assert_close(logits, vectors[f"{prompt}.{expected}"], atol=1e-4, rtol=0)
+def assert_logits(network: CodeGeeX, vectors: Mapping[str, Tensor], expected: str) -> None:
+    for prompt in prompts(vectors):
+        ids = torch.atleast_2d(vectors[f"{prompt}.input_ids"])
+        with torch.inference_mode():
+            found = network(ids, blank_rows(network.config, len(ids)), 0, all_positions=True)
+        wanted = vectors[f"{prompt}.{expected}"].view_as(found)
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
 # --- formats ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import load_network
+from networks import blank_rows, load_network
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,7 +23,7 @@ from model_runtime.folders import opening
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.folders.native import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.kv_cache import KVCache, Rows
+from model_runtime.networks.kv_cache import KVCache
 from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
 from model_runtime.prompts.rendering import PromptFormat, render
 from model_runtime.wire.protocol import Generate
@@ -134,11 +134,8 @@ def test_quantizing_changes_the_logits_little(nano_seed: Path, tmp_path: Path) -
 
 
 def last_logits(network: Any, ids: list[int]) -> Tensor:
-    config = network.config
-    shape = (config.num_layers + 1, 1, config.num_attention_heads, len(ids), config.head_dim)
-    rows = Rows(torch.zeros(shape).unbind(0), torch.zeros(shape).unbind(0))
     with torch.inference_mode():
-        logits: Tensor = network(torch.tensor([ids]), rows, 0)[0]
+        logits: Tensor = network(torch.tensor([ids]), blank_rows(network.config), 0)[0]
     return logits
 
 
