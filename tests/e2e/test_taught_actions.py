@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,26 +50,12 @@ LESSONS = [
 
 
 @pytest.fixture(scope="module")
-def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingEditor]:
-    """An editor whose user has that model and two templates."""
-    home = tmp_path_factory.mktemp("user")
-    (home / "config.toml").write_text("idle_exit_s = 1\n")
-    (home / "templates").mkdir()
-    (home / "templates" / "invert.txt").write_text("Invert:\n<INPUT:0,1>\nNow:\n")
-    (home / "templates" / "count.txt").write_text("Count:\n")
-    model = taught.write_folder(home / "taught", LESSONS)
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setenv("CODEGEEX_RUNTIME_DIR", folder)
-        patch.setenv("CODEGEEX_STATE_DIR", folder)
-        patch.setenv("CODEGEEX_CONFIG", str(home / "config.toml"))
-        patch.setenv("CODEGEEX_DEVICE", "cpu")
-        patch.setenv("CODEGEEX_MODEL", str(model))
-        with ActingEditor() as window:
-            window.begin()
-            window.ready()
-            yield window
-        stop = [sys.executable, "-m", "model_runtime", "stop"]
-        subprocess.run(stop, cwd=ROOT, check=False, capture_output=True, timeout=30)
+def taught_model(user: Path) -> Path:
+    """And two templates of the user's."""
+    (user / "templates").mkdir()
+    (user / "templates" / "invert.txt").write_text("Invert:\n<INPUT:0,1>\nNow:\n")
+    (user / "templates" / "count.txt").write_text("Count:\n")
+    return taught.write_folder(user / "taught", LESSONS)
 
 
 def check_progress(editor: ActingEditor, title: str) -> None:
