@@ -58,7 +58,7 @@ def taught_model(user: Path) -> Path:
     return taught.write_folder(user / "taught", LESSONS)
 
 
-def check_progress(editor: ActingEditor, title: str) -> None:
+def assert_progress(editor: ActingEditor, title: str) -> None:
     """The last progress was begun with this title, reported and ended."""
     said = editor.progress()
     begins = [number for number, value in enumerate(said) if value.get("kind") == "begin"]
@@ -77,7 +77,7 @@ def test_translate(editor: ActingEditor) -> None:
         "import os\n\n# def add(a, b):\n#     return a + b\n"
         "func add(a int, b int) int {\n\treturn a + b\n}\n"
     )
-    check_progress(editor, "translating to Go")
+    assert_progress(editor, "translating to Go")
 
 
 def test_explain(editor: ActingEditor) -> None:
@@ -86,7 +86,7 @@ def test_explain(editor: ActingEditor) -> None:
     assert page.text == (
         "x = 1\n\n\ndef add(a, b):\n    # Give the sum of both\n    return a + b\n"
     )
-    check_progress(editor, "explaining code")
+    assert_progress(editor, "explaining code")
 
 
 def test_explain_in_a_document(editor: ActingEditor) -> None:
@@ -106,14 +106,14 @@ def test_docstring_in_a_class_with_crlf(editor: ActingEditor) -> None:
         "class A:\r\n    def add(a, b):\r\n"
         '        """Return the sum of a and b."""\r\n        return a + b\r\n'
     )
-    check_progress(editor, "writing a docstring")
+    assert_progress(editor, "writing a docstring")
 
 
 def test_generate_stops_listening_behind_the_first_definition(editor: ActingEditor) -> None:
     page = editor.page("# subtract b from a\n‸\nx = 1\n")
     assert page.run("codegeex.generate")["applied"]
     assert page.text == "# subtract b from a\ndef subtract(a, b):\n    return a - b\n\nx = 1\n"
-    check_progress(editor, "generating code")
+    assert_progress(editor, "generating code")
 
 
 def test_a_template_of_the_users_own(editor: ActingEditor) -> None:
@@ -122,7 +122,7 @@ def test_a_template_of_the_users_own(editor: ActingEditor) -> None:
     assert 'CodeGeeX: Continue with template "invert"' in titles
     assert page.run("codegeex.template", name="invert")["applied"]
     assert page.text == f"{ADD}\n\ndef take(a, b):\n    return a - b\n\ny = 2\n"
-    check_progress(editor, "continuing invert")
+    assert_progress(editor, "continuing invert")
 
 
 @pytest.mark.parametrize("way", ["request", "progress"])

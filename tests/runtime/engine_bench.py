@@ -134,7 +134,7 @@ class Bench:
         return len(taken)
 
 
-def check_same(found: tuple[Candidate, ...], expected: tuple[Candidate, ...]) -> None:
+def assert_same(found: tuple[Candidate, ...], expected: tuple[Candidate, ...]) -> None:
     """Token for token, and the log-probabilities to 1e-4."""
     for one, other in zip(found, expected, strict=True):
         assert dataclasses.replace(one, mean_logprob=None, min_logprob=None) == dataclasses.replace(

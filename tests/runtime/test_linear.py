@@ -55,7 +55,7 @@ def int4(weight: Tensor) -> QuantizedMatrix:
     return quantize_int4(weight.half())
 
 
-def check(found: Tensor, expected: Tensor, error: float) -> None:
+def assert_near(found: Tensor, expected: Tensor, error: float) -> None:
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
     assert float((found - expected).norm()) <= error * float(expected.norm())
@@ -79,7 +79,7 @@ def test_the_layer_is_the_float_product(
     matrix, bias = quantize(random(*shape)), random(shape[0], seed=1)
     for leading in [(1,), (2, 5), (1, 40)]:
         x = random(*leading, shape[1], seed=2)
-        check(layer(matrix, bias)(x), F.linear(x, matrix.dequantized().float(), bias), error)
+        assert_near(layer(matrix, bias)(x), F.linear(x, matrix.dequantized().float(), bias), error)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -92,7 +92,7 @@ def test_without_an_operator_it_dequantizes(
     built = layer(matrix, bias)
     assert isinstance(built.kernel, Dequantizing)
     expected = F.linear(x.float(), matrix.dequantized().float(), bias.float())
-    check(built(x).float(), expected, 0 if dtype == torch.float32 else 1e-2)
+    assert_near(built(x).float(), expected, 0 if dtype == torch.float32 else 1e-2)
 
 
 @pytest.mark.parametrize("kernel", [choice.int8_kernel, choice.int4_kernel])
@@ -120,7 +120,7 @@ def test_int8_rows_of_any_size_at_once() -> None:
         F.linear(x, matrix.dequantized().float()),
     )
     for row in range(6):
-        check(found[row], expected[row], 1e-3)
+        assert_near(found[row], expected[row], 1e-3)
 
 
 def test_int8_does_not_depend_on_how_positions_are_grouped() -> None:
@@ -138,7 +138,9 @@ def test_int8_of_the_largest_sums() -> None:
     matrix = Int8Matrix(*quantize_int8(torch.ones(64, 20480).half()))
     x = torch.ones(2, 20480)
     x[1] = -1
-    check(OneDnnInt8(matrix)(x, torch.zeros(64)), F.linear(x, matrix.dequantized().float()), 1e-3)
+    assert_near(
+        OneDnnInt8(matrix)(x, torch.zeros(64)), F.linear(x, matrix.dequantized().float()), 1e-3
+    )
 
 
 def test_int4_extremes() -> None:
@@ -151,7 +153,7 @@ def test_int4_extremes() -> None:
         F.linear(x, matrix.dequantized().float()),
     )
     for row in range(4):
-        check(found[row], expected[row], 6e-3)
+        assert_near(found[row], expected[row], 6e-3)
 
 
 @pytest.mark.parametrize("broken", ["missing", "wrong"])
@@ -286,7 +288,7 @@ def test_large_models_stay_quantized_and_small_ones_do_not(
     assert sum(isinstance(part, layer) for part in large.modules()) == 18 + (layer is Int8Linear)
     assert not any(isinstance(part, torch.nn.Linear) for part in large.modules())
     ids = torch.arange(40, 60)
-    check(logits_of(large, ids), logits_of(small, ids), 2e-2)
+    assert_near(logits_of(large, ids), logits_of(small, ids), 2e-2)
 
 
 @pytest.mark.parametrize("change", ["scale", "codes"])

@@ -142,7 +142,7 @@ def last_logits(network: Any, ids: list[int]) -> Tensor:
 # --- damage -----------------------------------------------------------------------------------
 
 
-def check_refused(folder: Path, sentence: str) -> None:
+def assert_refused(folder: Path, sentence: str) -> None:
     with pytest.raises(WeightsError, match=sentence) as caught:
         opening.load(str(folder), CPU, torch.float32)
     message = str(caught.value)
@@ -184,13 +184,13 @@ def test_a_copy_loads_by_its_path(folder: Path, nano: LoadedModel) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    check_refused(tmp_path / "nowhere", 'There is no model folder .*nowhere; .* "codegeex-nano"')
+    assert_refused(tmp_path / "nowhere", 'There is no model folder .*nowhere; .* "codegeex-nano"')
 
 
 @pytest.mark.parametrize("file", [CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE])
 def test_a_missing_file(folder: Path, file: str) -> None:
     (folder / file).unlink()
-    check_refused(folder, file)
+    assert_refused(folder, file)
 
 
 @pytest.mark.parametrize("file", [TOKENIZER_FILE, WEIGHTS_FILE])
@@ -199,7 +199,7 @@ def test_a_truncated_file(folder: Path, file: str) -> None:
     size = path.stat().st_size
     with path.open("r+b") as opened:
         opened.truncate(size - 100)
-    check_refused(folder, f"{file} is damaged: it has {size - 100} of {size} bytes")
+    assert_refused(folder, f"{file} is damaged: it has {size - 100} of {size} bytes")
 
 
 @pytest.mark.parametrize("file", [TOKENIZER_FILE, WEIGHTS_FILE])
@@ -207,19 +207,19 @@ def test_one_changed_byte(folder: Path, file: str) -> None:
     data = bytearray((folder / file).read_bytes())
     data[-10] ^= 1
     (folder / file).write_bytes(data)
-    check_refused(folder, f"{file} is damaged: its checksum")
+    assert_refused(folder, f"{file} is damaged: its checksum")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"null"])
 def test_a_config_that_is_none(folder: Path, content: bytes) -> None:
     (folder / CONFIG_FILE).write_bytes(content)
-    check_refused(folder, f"{CONFIG_FILE} can't be understood")
+    assert_refused(folder, f"{CONFIG_FILE} can't be understood")
 
 
 @pytest.mark.parametrize("key", ["name", "prompt_format", "network", "files"])
 def test_a_config_without_an_entry(folder: Path, key: str) -> None:
     rewrite_config(folder, lambda fields: fields.pop(key))
-    check_refused(folder, f"{CONFIG_FILE} lacks the entry '{key}'")
+    assert_refused(folder, f"{CONFIG_FILE} lacks the entry '{key}'")
 
 
 @pytest.mark.parametrize(
@@ -234,86 +234,86 @@ def test_a_config_without_an_entry(folder: Path, key: str) -> None:
 )
 def test_a_network_that_cannot_be(folder: Path, key: str, value: object) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update({key: value}))
-    check_refused(folder, f"{CONFIG_FILE} can't be understood")
+    assert_refused(folder, f"{CONFIG_FILE} can't be understood")
 
 
 def test_an_unknown_prompt_format(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields.update(prompt_format="poem"))
-    check_refused(folder, "'poem' is not a valid PromptFormat")
+    assert_refused(folder, "'poem' is not a valid PromptFormat")
 
 
 def test_an_unknown_tokenizer(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields.update(tokenizer="codegeex-14b"))
-    check_refused(folder, "'codegeex-14b' is no tokenizer")
+    assert_refused(folder, "'codegeex-14b' is no tokenizer")
 
 
 def test_a_tokenizer_whose_files_are_not_listed(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields.update(tokenizer="codegeex-13b"))
-    check_refused(folder, f"{CONFIG_FILE} lacks the entry 'vocab.json'")
+    assert_refused(folder, f"{CONFIG_FILE} lacks the entry 'vocab.json'")
 
 
 def test_weights_outside_the_folder(folder: Path) -> None:
     rewrite_config(
         folder, lambda fields: fields["files"].update({"../model.safetensors": {"bytes": 1}})
     )
-    check_refused(folder, "a file lies outside the folder")
+    assert_refused(folder, "a file lies outside the folder")
 
 
 @pytest.mark.parametrize("files", [[], [1], ["model.safetensors"], 5, None, {"x": 1}])
 def test_files_that_are_none(folder: Path, files: object) -> None:
     rewrite_config(folder, lambda fields: fields.update(files=files))
-    check_refused(folder, CONFIG_FILE)
+    assert_refused(folder, CONFIG_FILE)
 
 
 def test_weights_that_are_no_safetensors(folder: Path) -> None:
     (folder / WEIGHTS_FILE).write_bytes(b"\x80\x04 a pickle, say")
     accept_files(folder)
-    check_refused(folder, "is no safetensors file")
+    assert_refused(folder, "is no safetensors file")
 
 
 def test_a_missing_tensor(folder: Path) -> None:
     rewrite_tensors(folder, lambda tensors: tensors.pop("transformer.final_layernorm.bias"))
-    check_refused(folder, "lacks 1 tensors, transformer.final_layernorm.bias among them")
+    assert_refused(folder, "lacks 1 tensors, transformer.final_layernorm.bias among them")
 
 
 def test_a_missing_scale(folder: Path) -> None:
     name = "transformer.layers.0.attention.key.weight"
     rewrite_tensors(folder, lambda tensors: tensors.pop(f"{name}.scale"))
-    check_refused(folder, rf"{name} in .* is torch.int8 \[256, 256\]; floats \[256, 256\] are")
+    assert_refused(folder, rf"{name} in .* is torch.int8 \[256, 256\]; floats \[256, 256\] are")
 
 
 def test_a_tensor_too_many(folder: Path) -> None:
     rewrite_tensors(folder, lambda tensors: tensors.update(extra=torch.zeros(1)))
-    check_refused(folder, "has 1 tensors this network doesn't have, extra among them")
+    assert_refused(folder, "has 1 tensors this network doesn't have, extra among them")
 
 
 def test_a_tensor_of_another_shape(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update(max_position_embeddings=1024))
-    check_refused(folder, r"is quantized \[512, 256\]; floats \[1024, 256\] are needed")
+    assert_refused(folder, r"is quantized \[512, 256\]; floats \[1024, 256\] are needed")
 
 
 def test_a_scale_of_another_shape(folder: Path) -> None:
     name = "transformer.layers.0.attention.key.weight.scale"
     rewrite_tensors(folder, lambda tensors: tensors.update({name: torch.ones(3).half()}))
-    check_refused(folder, r"layers.0.attention.key.weight in .* and its scales don't match")
+    assert_refused(folder, r"layers.0.attention.key.weight in .* and its scales don't match")
 
 
 def test_a_network_smaller_than_the_tokenizer(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update(vocab_size=8000))
-    check_refused(folder, "has 8192 tokens and the network only 8000")
+    assert_refused(folder, "has 8192 tokens and the network only 8000")
 
 
 def test_a_tokenizer_of_another_format(folder: Path) -> None:
     path = folder / TOKENIZER_FILE
     path.write_text(path.read_text(encoding="utf-8").replace("fim_suffix", "sim_fuffix"))
     accept_files(folder)
-    check_refused(folder, r'lacks <\|fim_suffix\|>, which the prompt format "nano-fim" needs')
+    assert_refused(folder, r'lacks <\|fim_suffix\|>, which the prompt format "nano-fim" needs')
 
 
 def test_a_tokenizer_that_is_none(folder: Path) -> None:
     (folder / TOKENIZER_FILE).write_text("[]")
     accept_files(folder)
-    check_refused(folder, f"{TOKENIZER_FILE} can't be used: not a tokenizer.json")
+    assert_refused(folder, f"{TOKENIZER_FILE} can't be used: not a tokenizer.json")
 
 
 # --- scripts/nano/export ----------------------------------------------------------------------
