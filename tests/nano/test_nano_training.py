@@ -8,7 +8,7 @@ import lzma
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -75,15 +75,10 @@ def rows_of(training: ModuleType, tokenizer: Tokenizer, folder: Path, context: i
     return training.Rows(documents, tokenizer, context)
 
 
-def samples(training: ModuleType, tokenizer: Tokenizer, folder: Path) -> Iterator[list[int]]:
-    rows = rows_of(training, tokenizer, folder)
-    return (rows.sample(random.Random(seed), 1000) for seed in range(200))
-
-
-def parts(pattern: str, text: str) -> tuple[str, ...]:
-    """The pieces between the control tokens, when they stand as in the pattern."""
-    match = re.fullmatch(pattern + r"<\|endoftext\|>", text, re.DOTALL)
-    return match.groups() if match else ()
+def assert_of_one_file(training: ModuleType, folder: Path, *pieces: str) -> None:
+    documents = training.Documents(folder / "mixture.jsonl.xz")
+    texts = [documents.text(index) for index in range(len(documents))]
+    assert any(all(piece in text for piece in pieces) for text in texts)
 
 
 LANGUAGE = r"(?:#|//) language: (\w+)\n"
@@ -91,35 +86,38 @@ SUFFIX_FIRST = LANGUAGE + r"<\|fim_suffix\|>(.*)<\|fim_prefix\|>(.+)"
 PREFIX_FIRST = LANGUAGE + r"<\|fim_prefix\|>(.*)<\|fim_suffix\|>(.*)<\|fim_middle\|>(.+)"
 
 
+def samples(
+    training: ModuleType, tokenizer: Tokenizer, folder: Path, pattern: str
+) -> list[tuple[list[int], tuple[str, ...]]]:
+    """Those of 200 that look so, each with the pieces between its control tokens."""
+    rows, found = rows_of(training, tokenizer, folder), []
+    for seed in range(200):
+        ids = rows.sample(random.Random(seed), 1000)
+        text = tokenizer.decode(ids)
+        if match := re.fullmatch(pattern + r"<\|endoftext\|>", text, re.DOTALL):
+            found.append((ids, match.groups()))
+    return found
+
+
 def test_a_suffix_first_sample_is_the_prompt_as_served_and_goes_on_with_the_middle(
     training: ModuleType, tokenizer: Tokenizer, corpus_folder: Path
 ) -> None:
-    documents = training.Documents(corpus_folder / "mixture.jsonl.xz")
-    texts = [documents.text(index) for index in range(len(documents))]
-    seen = 0
-    for ids in samples(training, tokenizer, corpus_folder):
-        if found := parts(SUFFIX_FIRST, tokenizer.decode(ids)):
-            language, suffix, text = found
-            request = Generate(0, text, suffix, language=language)
-            served = render(PromptFormat.NANO_FIM, tokenizer, request, 2000).ids
-            assert ids == [*served, tokenizer.end_of_text]
-            assert any(text + suffix in one or (text in one and suffix in one) for one in texts)
-            seen += 1
-    assert seen > 60
+    found = samples(training, tokenizer, corpus_folder, SUFFIX_FIRST)
+    for ids, (language, suffix, text) in found:
+        request = Generate(0, text, suffix, language=language)
+        served = render(PromptFormat.NANO_FIM, tokenizer, request, 2000).ids
+        assert ids == [*served, tokenizer.end_of_text]
+        assert_of_one_file(training, corpus_folder, text, suffix)
+    assert len(found) > 60
 
 
 def test_a_prefix_first_sample_holds_all_three_pieces(
     training: ModuleType, tokenizer: Tokenizer, corpus_folder: Path
 ) -> None:
-    documents = training.Documents(corpus_folder / "mixture.jsonl.xz")
-    texts = [documents.text(index) for index in range(len(documents))]
-    seen = 0
-    for ids in samples(training, tokenizer, corpus_folder):
-        if found := parts(PREFIX_FIRST, tokenizer.decode(ids)):
-            _, prefix, suffix, middle = found
-            assert any(prefix + middle in one and suffix in one for one in texts)
-            seen += 1
-    assert seen > 10
+    found = samples(training, tokenizer, corpus_folder, PREFIX_FIRST)
+    for _, (_, prefix, suffix, middle) in found:
+        assert_of_one_file(training, corpus_folder, prefix + middle, suffix)
+    assert len(found) > 10
 
 
 def test_samples_fill_their_rows_and_carry_the_tag_line(

@@ -23,7 +23,6 @@ from model_runtime.folders import opening
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.folders.native import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.kv_cache import KVCache
 from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
 from model_runtime.prompts.rendering import PromptFormat, render
 from model_runtime.wire.protocol import Generate
@@ -51,24 +50,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def greedy(network: Any, ids: list[int], count: int) -> list[int]:
-    config = network.config
-    cache = KVCache(
-        layers=config.num_layers + 1,
-        heads=config.num_attention_heads,
-        head_dim=config.head_dim,
-        context=config.max_position_embeddings,
-        slots=1,
-        branches=0,
-        dtype=torch.float32,
-        device=CPU,
-    )
-    slot = cache.acquire(ids)
-    assert slot is not None
-    chosen, fed = [], ids
+    rows, chosen, fed, start = blank_rows(network.config), [], ids, 0
     with torch.inference_mode():
         for _ in range(count):
-            logits = network(torch.tensor([fed]), slot.rows, len(slot.tokens))
-            slot.append(fed)
+            logits = network(torch.tensor([fed]), rows, start)
+            start += len(fed)
             fed = [int(logits.argmax())]
             chosen += fed
     return chosen
