@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-
 import pytest
 from hostile import AN_ORDINARY_USER, OURSELVES, Running, runner
 
