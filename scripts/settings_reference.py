@@ -1,7 +1,10 @@
-"""The settings described: a JSON schema for VS Code's package.json, tables for the README.
+#!/usr/bin/env python3
+"""Writes docs/settings.md; scripts/editors/vscode_settings takes the schema from here.
+
+    .venv/bin/python scripts/settings_reference.py
 
 Generated from the dataclasses of settings.py, which hold every text; nothing here runs in the
-server. The tests hold the README against it.
+server. A test holds the page against it.
 """
 
 from __future__ import annotations
@@ -10,9 +13,12 @@ import dataclasses
 import json
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from codegeex_lsp.config.settings import NOUNS, PREFIX, Settings, TrustedSettings, camel, words
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
 
 def schema() -> dict[str, Any]:
@@ -28,14 +34,19 @@ def schema() -> dict[str, Any]:
     }
 
 
-def markdown_table() -> str:
-    """The editor's settings as a table for the README."""
-    return _table(_rows(Settings, f"{PREFIX}.", camel))
-
-
-def trusted_markdown_table() -> str:
-    """The configuration file's settings as a table for the README."""
-    return _table(_rows(TrustedSettings, "", str))
+def page() -> str:
+    """docs/settings.md."""
+    return (
+        "# Settings\n\n"
+        "Written by `scripts/settings_reference.py` from `codegeex_lsp/config/settings.py`.\n\n"
+        "## From the editor\n\n"
+        "At start (`initializationOptions`) or while it runs:\n\n"
+        f"{_table(_rows(Settings, f'{PREFIX}.', camel))}\n"
+        "## From config.toml\n\n"
+        "From `config.toml` in your configuration folder (`~/.config/codegeex` on Linux) or the\n"
+        "environment only, because a project could bring editor settings along:\n\n"
+        f"{_table(_rows(TrustedSettings, '', str))}"
+    )
 
 
 def _rows(
@@ -67,3 +78,7 @@ def _kind_schema(hint: Any, about: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "string", "enum": [choice.value for choice in hint]}
     limits = {key: about[key] for key in ("minimum", "maximum") if about[key] is not None}
     return NOUNS[hint][1] | limits
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -190,17 +190,6 @@ def test_one_version() -> None:
     assert codegeex_lsp.__version__ == model_runtime.__version__ == project["version"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
-def test_the_documents_name_only_files_that_exist(name: str) -> None:
-    """Every path in backquotes that looks like one of ours must be there."""
-    words = (ROOT / name).read_text(encoding="utf-8").split("`")[1::2]
-    tops = ("codegeex_lsp/", "model_runtime/", "tests/", "scripts/", "editors/")
-    missing = [
-        word for word in words if word.startswith(tops) and not (ROOT / word.split()[0]).exists()
-    ]
-    assert not missing
-
-
 def test_what_is_overridden_of_pygls_stands_in_a_table_with_its_reason() -> None:
     def overridden(ours: type, theirs: type) -> set[str]:
         inherited = {name for base in theirs.__mro__[:-1] for name in vars(base)}

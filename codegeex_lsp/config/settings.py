@@ -1,10 +1,9 @@
 """All settings, in one table: what the editor may set, and what only the user's own file may.
 
 The fields of the dataclasses are the table; scripts/settings_reference.py describes them to people
-and
-editors. A workspace can bring its own editor settings, so nothing in `Settings` names a program, a
-model or an address; those are in `TrustedSettings`. Bad values never raise: the old value stays and
-one sentence says so.
+and editors. A workspace can bring its own editor settings, so nothing in `Settings` names a
+program, a model or an address; those are in `TrustedSettings`. Bad values never raise: the old
+value stays and one sentence says so.
 """
 
 from __future__ import annotations

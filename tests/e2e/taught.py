@@ -8,6 +8,7 @@ requests.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import tiny
@@ -27,7 +28,7 @@ from model_runtime.wire.protocol import Generate
 CONTEXT = 1536
 WORDS = 600
 HIDDEN = 64
-MOST_STEPS = 400
+MOST_STEPS = 600
 SURE = 0.02
 
 Lesson = tuple[Generate, str]
@@ -72,12 +73,25 @@ def _tokens(
 
 
 def _taught(shape: CodeGeeXConfig, lessons: list[tuple[list[int], list[int]]]) -> CodeGeeX:
-    """Adam on all lessons at once until every token of every answer is nearly certain."""
     torch.manual_seed(7)
     network = CodeGeeX(shape)
     for name, parameter in network.named_parameters():
         if "embeddings" in name:
             torch.nn.init.normal_(parameter, std=0.1)
+    teach(
+        network,
+        lambda ids: network(ids, _fresh_rows(shape, ids), 0, all_positions=True),
+        lessons,
+    )
+    return network.requires_grad_(False).eval()
+
+
+def teach(
+    network: torch.nn.Module,
+    logits_of: Callable[[Tensor], Tensor],
+    lessons: list[tuple[list[int], list[int]]],
+) -> None:
+    """Adam on all lessons at once until every token of every answer is nearly certain."""
     longest = max(len(prompt) + len(answer) for prompt, answer in lessons) - 1
     ids = torch.zeros(len(lessons), longest, dtype=torch.long)
     wanted = torch.full((len(lessons), longest), -100)
@@ -87,9 +101,8 @@ def _taught(shape: CodeGeeXConfig, lessons: list[tuple[list[int], list[int]]]) -
         wanted[row, len(prompt) - 1 : len(whole) - 1] = whole[len(prompt) :]
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     for _ in range(MOST_STEPS):
-        logits = network(ids, _fresh_rows(shape, ids), 0, all_positions=True)
         losses = functional.cross_entropy(
-            logits.flatten(0, 1), wanted.flatten(), reduction="none", ignore_index=-100
+            logits_of(ids).flatten(0, 1), wanted.flatten(), reduction="none", ignore_index=-100
         )
         if losses.max() < SURE:
             break
@@ -97,7 +110,6 @@ def _taught(shape: CodeGeeXConfig, lessons: list[tuple[list[int], list[int]]]) -
         (losses.sum() / (wanted != -100).sum()).backward()
         optimizer.step()
     assert losses.max() < 0.5, "the lessons were not learnt"
-    return network.requires_grad_(False).eval()
 
 
 def _fresh_rows(shape: CodeGeeXConfig, ids: Tensor) -> Rows:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import taught
 import tiny_hub
 import torch
-from torch.nn import functional
 
 from model_runtime.prompts import fim
 from model_runtime.prompts.rendering import render
@@ -18,8 +18,6 @@ from model_runtime.text.tokenizer import Tokenizer
 from model_runtime.wire.protocol import Generate
 
 Lesson = tuple[str, str, str]
-MOST_STEPS = 600
-SURE = 0.02
 
 
 def write_folder(folder: Path, lessons: list[Lesson]) -> Path:
@@ -36,32 +34,6 @@ def write_folder(folder: Path, lessons: list[Lesson]) -> Path:
     lm = tiny_hub.network(
         "qwen2", tokenizer.vocab_size, std=0.05, hidden_size=64, intermediate_size=128
     )
-    _teach(lm, rows)
-    return tiny_hub.write_folder(folder, "qwen2", lm=lm)
-
-
-def _teach(lm: torch.nn.Module, lessons: list[tuple[list[int], list[int]]]) -> None:
-    """Adam on all lessons at once until every token of every answer is nearly certain."""
-    lm.requires_grad_(True)
-    longest = max(len(prompt) + len(answer) for prompt, answer in lessons) - 1
-    ids = torch.zeros(len(lessons), longest, dtype=torch.long)
-    wanted = torch.full((len(lessons), longest), -100)
-    for row, (prompt, answer) in enumerate(lessons):
-        whole = torch.tensor(prompt + answer)
-        ids[row, : len(whole) - 1] = whole[:-1]
-        wanted[row, len(prompt) - 1 : len(whole) - 1] = whole[len(prompt) :]
-    optimizer = torch.optim.Adam(lm.parameters(), lr=3e-3)
-    for _ in range(MOST_STEPS):
-        losses = functional.cross_entropy(
-            lm(input_ids=ids).logits.flatten(0, 1),
-            wanted.flatten(),
-            reduction="none",
-            ignore_index=-100,
-        )
-        if losses.max() < SURE:
-            break
-        optimizer.zero_grad()
-        (losses.sum() / (wanted != -100).sum()).backward()
-        optimizer.step()
-    assert losses.max() < 0.5, "the lessons were not learnt"
+    taught.teach(lm.requires_grad_(True), lambda ids: lm(input_ids=ids).logits, rows)
     lm.requires_grad_(False)
+    return tiny_hub.write_folder(folder, "qwen2", lm=lm)

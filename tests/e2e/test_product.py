@@ -120,7 +120,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def check_completed(file: File) -> str:
+def assert_completed(file: File) -> str:
     """One line for an automatic request and several candidates by hand; the former."""
     [item] = file.ask()
     line, character = file.cursor
@@ -137,7 +137,7 @@ def test_two_windows_share_one_runtime(
     windows: tuple[Editor, Editor], runtime_folder: Path
 ) -> None:
     """Both start one when both find none; the lock decides."""
-    texts = [check_completed(window.file(CODE)) for window in windows]
+    texts = [assert_completed(window.file(CODE)) for window in windows]
     assert texts[0] == texts[1]
     wait_until(lambda: len(runtimes(runtime_folder)) == 1)
     report = status()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +10,6 @@ from typing import Any
 import pytest
 import taught_encoder
 from editor import Editor
-from wire import ROOT
 
 from codegeex_lsp.index import words
 
@@ -31,29 +27,18 @@ LESSONS = [
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(user: Path, stop_the_runtime: Callable[[], None]) -> Iterator[Path]:
     """A user with an encoder and a project of one file a lesson."""
-    home = tmp_path_factory.mktemp("user")
-    (home / "config.toml").write_text("idle_exit_s = 1\n")
-    encoder = taught_encoder.write_folder(home / "taught", LESSONS)
-    (home / "project").mkdir()
+    encoder = taught_encoder.write_folder(user / "taught", LESSONS)
+    (user / "project").mkdir()
     for number, (_, code) in enumerate(LESSONS):
-        (home / "project" / f"{number}.py").write_text(code + "\n")
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setenv("CODEGEEX_RUNTIME_DIR", folder)
-        patch.setenv("CODEGEEX_STATE_DIR", folder)
-        patch.setenv("CODEGEEX_CACHE_DIR", str(home / "cache"))
-        patch.setenv("CODEGEEX_CONFIG", str(home / "config.toml"))
-        patch.setenv("CODEGEEX_DEVICE", "cpu")
-        patch.delenv("CODEGEEX_MODEL", raising=False)
+        (user / "project" / f"{number}.py").write_text(code + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODEGEEX_CACHE_DIR", str(user / "cache"))
+        patch.delenv("CODEGEEX_MODEL")
         patch.setenv("CODEGEEX_EMBEDDING_MODEL", str(encoder))
-        yield home
+        yield user
         stop_the_runtime()
-
-
-def stop_the_runtime() -> None:
-    stop = [sys.executable, "-m", "model_runtime", "stop"]
-    subprocess.run(stop, cwd=ROOT, check=False, capture_output=True, timeout=30)
 
 
 @pytest.fixture
@@ -91,7 +76,9 @@ def test_every_question_finds_its_code_and_words_alone_find_none(window: Editor)
         assert search(window, question)["places"][0]["path"] == f"{number}.py"
 
 
-def test_without_a_runtime_words_still_find(window: Editor) -> None:
+def test_without_a_runtime_words_still_find(
+    window: Editor, stop_the_runtime: Callable[[], None]
+) -> None:
     """And the next runtime needs no vector anew."""
     until(lambda: "note" not in search(window, "arrange"))
     stop_the_runtime()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,29 +50,15 @@ LESSONS = [
 
 
 @pytest.fixture(scope="module")
-def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingEditor]:
-    """An editor whose user has that model and two templates."""
-    home = tmp_path_factory.mktemp("user")
-    (home / "config.toml").write_text("idle_exit_s = 1\n")
-    (home / "templates").mkdir()
-    (home / "templates" / "invert.txt").write_text("Invert:\n<INPUT:0,1>\nNow:\n")
-    (home / "templates" / "count.txt").write_text("Count:\n")
-    model = taught.write_folder(home / "taught", LESSONS)
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setenv("CODEGEEX_RUNTIME_DIR", folder)
-        patch.setenv("CODEGEEX_STATE_DIR", folder)
-        patch.setenv("CODEGEEX_CONFIG", str(home / "config.toml"))
-        patch.setenv("CODEGEEX_DEVICE", "cpu")
-        patch.setenv("CODEGEEX_MODEL", str(model))
-        with ActingEditor() as window:
-            window.begin()
-            window.ready()
-            yield window
-        stop = [sys.executable, "-m", "model_runtime", "stop"]
-        subprocess.run(stop, cwd=ROOT, check=False, capture_output=True, timeout=30)
+def taught_model(user: Path) -> Path:
+    """And two templates of the user's."""
+    (user / "templates").mkdir()
+    (user / "templates" / "invert.txt").write_text("Invert:\n<INPUT:0,1>\nNow:\n")
+    (user / "templates" / "count.txt").write_text("Count:\n")
+    return taught.write_folder(user / "taught", LESSONS)
 
 
-def check_progress(editor: ActingEditor, title: str) -> None:
+def assert_progress(editor: ActingEditor, title: str) -> None:
     """The last progress was begun with this title, reported and ended."""
     said = editor.progress()
     begins = [number for number, value in enumerate(said) if value.get("kind") == "begin"]
@@ -92,7 +77,7 @@ def test_translate(editor: ActingEditor) -> None:
         "import os\n\n# def add(a, b):\n#     return a + b\n"
         "func add(a int, b int) int {\n\treturn a + b\n}\n"
     )
-    check_progress(editor, "translating to Go")
+    assert_progress(editor, "translating to Go")
 
 
 def test_explain(editor: ActingEditor) -> None:
@@ -101,7 +86,7 @@ def test_explain(editor: ActingEditor) -> None:
     assert page.text == (
         "x = 1\n\n\ndef add(a, b):\n    # Give the sum of both\n    return a + b\n"
     )
-    check_progress(editor, "explaining code")
+    assert_progress(editor, "explaining code")
 
 
 def test_explain_in_a_document(editor: ActingEditor) -> None:
@@ -121,14 +106,14 @@ def test_docstring_in_a_class_with_crlf(editor: ActingEditor) -> None:
         "class A:\r\n    def add(a, b):\r\n"
         '        """Return the sum of a and b."""\r\n        return a + b\r\n'
     )
-    check_progress(editor, "writing a docstring")
+    assert_progress(editor, "writing a docstring")
 
 
 def test_generate_stops_listening_behind_the_first_definition(editor: ActingEditor) -> None:
     page = editor.page("# subtract b from a\n‸\nx = 1\n")
     assert page.run("codegeex.generate")["applied"]
     assert page.text == "# subtract b from a\ndef subtract(a, b):\n    return a - b\n\nx = 1\n"
-    check_progress(editor, "generating code")
+    assert_progress(editor, "generating code")
 
 
 def test_a_template_of_the_users_own(editor: ActingEditor) -> None:
@@ -137,7 +122,7 @@ def test_a_template_of_the_users_own(editor: ActingEditor) -> None:
     assert 'CodeGeeX: Continue with template "invert"' in titles
     assert page.run("codegeex.template", name="invert")["applied"]
     assert page.text == f"{ADD}\n\ndef take(a, b):\n    return a - b\n\ny = 2\n"
-    check_progress(editor, "continuing invert")
+    assert_progress(editor, "continuing invert")
 
 
 @pytest.mark.parametrize("way", ["request", "progress"])

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import taught_t5
 from acting import ActingEditor
-from wire import ROOT
 
 from model_runtime.wire.protocol import Generate, Task
 
 ADD = "def add(a, b):\n    return a + b"
 JOIN = "def join(parts):\n    return ''.join(parts)"
-# transformers is imported first, which takes long on a busy machine.
-PATIENCE_S = 60.0
 IN_GO = "func add(a int, b int) int {\n\treturn a + b\n}"
 
 LESSONS = [
@@ -31,25 +25,8 @@ LESSONS = [
 
 
 @pytest.fixture(scope="module")
-def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingEditor]:
-    """An editor whose user has that model."""
-    home = tmp_path_factory.mktemp("user")
-    (home / "config.toml").write_text("idle_exit_s = 1\n")
-    model = taught_t5.write_folder(home / "taught", LESSONS)
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setenv("CODEGEEX_RUNTIME_DIR", folder)
-        patch.setenv("CODEGEEX_STATE_DIR", folder)
-        patch.setenv("CODEGEEX_CONFIG", str(home / "config.toml"))
-        patch.setenv("CODEGEEX_DEVICE", "cpu")
-        patch.setenv("CODEGEEX_MODEL", str(model))
-        with ActingEditor() as window:
-            window.begin()
-            window.wait_notification(
-                "codegeex/status", lambda it: it["phase"] == "ready", timeout=PATIENCE_S
-            )
-            yield window
-        stop = [sys.executable, "-m", "model_runtime", "stop"]
-        subprocess.run(stop, cwd=ROOT, check=False, capture_output=True, timeout=30)
+def taught_model(user: Path) -> Path:
+    return taught_t5.write_folder(user / "taught", LESSONS)
 
 
 @pytest.mark.parametrize(

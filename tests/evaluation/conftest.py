@@ -1,4 +1,4 @@
-"""What executing needs besides compilers: the published problems and a sandbox."""
+"""What executing needs besides compilers: a sandbox."""
 
 from __future__ import annotations
 
@@ -12,25 +12,6 @@ from hostile import AN_ORDINARY_USER, OURSELVES, Running, runner
 
 from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.sandbox import require_isolation
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
-GOLDEN_RULES = (
-    Path(__file__).resolve().parents[2] / "../shared/golden/codegeex/benchmark/rules.jsonl"
-)
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    if not DATA.is_dir():
-        pytest.skip("the problem files are not part of this checkout")
-    return DATA
-
-
-@pytest.fixture(scope="session")
-def golden_rules() -> Path:
-    if not GOLDEN_RULES.is_file():
-        pytest.skip("the golden vectors are not part of this checkout")
-    return GOLDEN_RULES
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from model_runtime.evaluation.cleanup import clean, finished
-from model_runtime.evaluation.languages import CPP, GO, JAVA, JAVASCRIPT, LANGUAGES, PYTHON
+from model_runtime.evaluation.languages import GO, JAVA, LANGUAGES
 from model_runtime.evaluation.passk import (
     CORPUS_SHARES,
     Count,
@@ -24,8 +24,9 @@ from model_runtime.evaluation.sampling import generation_prompt, translation_pro
 from model_runtime.prompts.tags import tag_line
 
 
-def rules(path: Path, kind: str) -> list[dict[str, Any]]:
-    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+def rules(goldens: Path, kind: str) -> list[dict[str, Any]]:
+    text = (goldens / "benchmark/rules.jsonl").read_text(encoding="utf-8")
+    lines = map(json.loads, text.splitlines())
     found = [line for line in lines if line["kind"] == kind]
     assert found
     return found
@@ -35,36 +36,35 @@ def problem(key: str, declaration: str, solution: str = "") -> Problem:
     return Problem(LANGUAGES[key], 0, declaration, declaration, solution, "")
 
 
-def test_bodies_are_cleaned_as_published(golden_rules: Path) -> None:
-    for rule in rules(golden_rules, "cleanup_code"):
+def test_bodies_are_cleaned_as_published(goldens: Path) -> None:
+    for rule in rules(goldens, "cleanup_code"):
         assert clean(rule["language"], rule["input"]) == rule["output"], rule
 
 
-def test_sampling_stops_as_published(golden_rules: Path) -> None:
-    for rule in rules(golden_rules, "is_code_generation_finished"):
+def test_sampling_stops_as_published(goldens: Path) -> None:
+    for rule in rules(goldens, "is_code_generation_finished"):
         assert finished(rule["language"], rule["input"]) == rule["output"], rule
 
 
-def test_the_estimator_is_the_published_one(golden_rules: Path) -> None:
-    for rule in rules(golden_rules, "pass_at_k"):
+def test_the_estimator_is_the_published_one(goldens: Path) -> None:
+    for rule in rules(goldens, "pass_at_k"):
         value = 1.0 - all_fail(Count(rule["n"], rule["c"]), rule["k"])
         assert value == pytest.approx(rule["output"], abs=1e-12), rule
 
 
-def test_translation_prompts_are_the_published_ones(golden_rules: Path) -> None:
-    for rule in rules(golden_rules, "translation_prompt"):
+def test_translation_prompts_are_the_published_ones(goldens: Path) -> None:
+    for rule in rules(goldens, "translation_prompt"):
         source = problem(rule["src"], rule["src_declaration"], rule["src_solution"])
         target = problem(rule["tgt"], rule["tgt_declaration"])
         assert translation_prompt(source, target).text == rule["output"]
 
 
-def test_a_generation_prompt_gets_its_tag_line_from_the_runtime(golden_rules: Path) -> None:
-    tags = {
-        rule["language"]: rule["output"] for rule in rules(golden_rules, "process_extra_prompt")
-    }
-    for key, name in ((PYTHON.key, "python"), (CPP.key, "c++"), (JAVASCRIPT.key, "js")):
-        prompt = generation_prompt(problem(key, "BODY"))
-        assert tag_line(prompt.language) + prompt.text == tags[name]
+def test_a_generation_prompt_gets_its_tag_line_from_the_runtime(goldens: Path) -> None:
+    named = {name: key for key, it in LANGUAGES.items() for name in (key, it.display.lower())}
+    for rule in rules(goldens, "process_extra_prompt"):
+        if (key := named.get(rule["language"].lower())) is not None:
+            prompt = generation_prompt(problem(key, rule["input"]))
+            assert tag_line(prompt.language) + prompt.text == rule["output"]
     assert tag_line(GO.display) == "// language: Go\n"
     assert tag_line(JAVA.display) == "// language: Java\n"
 

@@ -32,7 +32,7 @@ def models(*arguments: str, answer: str = "") -> Done:
     )
 
 
-def refused(done: Done, *words: str, code: int = 1) -> None:
+def assert_refused(done: Done, *words: str, code: int = 1) -> None:
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.count("\n") == 1, done.stderr
     for word in words:
@@ -61,24 +61,24 @@ def test_a_model_is_fetched_used_shown_and_removed(user: Path) -> None:
     assert json.loads(models("show", MODEL, "--json").stdout)["state"] == "used"
     assert f"used       {MODEL} " in models("list").stdout
     assert SHARDS[0] in os.listdir(models("path", MODEL).stdout.strip())
-    refused(models("remove", MODEL), f"Remove {MODEL}, which editors use, from")
+    assert_refused(models("remove", MODEL), f"Remove {MODEL}, which editors use, from")
     assert models("remove", MODEL, "--yes").returncode == 0
 
 
 def test_the_revision_is_passed_on() -> None:
-    refused(models("pull", MODEL, "--revision", "v9"), "has no revision v9")
+    assert_refused(models("pull", MODEL, "--revision", "v9"), "has no revision v9")
 
 
 @pytest.mark.parametrize("verb", ["show", "pull", "use", "remove", "path"])
 def test_an_unknown_name_gets_the_nearest_and_exit_2(verb: str) -> None:
-    refused(models(verb, "starcoder-7b"), "did you mean starcoder2-7b", code=2)
+    assert_refused(models(verb, "starcoder-7b"), "did you mean starcoder2-7b", code=2)
 
 
 @pytest.mark.parametrize(
     "arguments", [(), ("dance",), ("show",), ("list", "x"), ("pull", "-x"), ("use", "a", "b")]
 )
 def test_bad_arguments_get_one_line_and_exit_2(arguments: tuple[str, ...]) -> None:
-    refused(models(*arguments), "codegeex-lsp", "--help", code=2)
+    assert_refused(models(*arguments), "codegeex-lsp", "--help", code=2)
 
 
 # --- use ----------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_use_says_when_the_environment_comes_first(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_model_that_is_not_here_is_not_used(user: Path) -> None:
-    refused(models("use", MODEL), f"isn't installed; run: codegeex-lsp models pull {MODEL}")
+    assert_refused(models("use", MODEL), f"isn't installed; run: codegeex-lsp models pull {MODEL}")
     assert (user / "config.toml").read_text() == ""
 
 
@@ -130,17 +130,19 @@ def test_a_half_model_is_not_used(user: Path, hub: LocalHub) -> None:
     data = hub.repositories["Qwen/Qwen2.5-Coder-0.5B"][SHARDS[0]]
     hub.false[SHARDS[0]] = b"x" * len(data)
     assert models("pull", MODEL, "--yes").returncode == 1
-    refused(models("use", MODEL), "isn't installed")
+    assert_refused(models("use", MODEL), "isn't installed")
 
 
 def test_a_folder_that_is_no_model_is_not_used(user: Path) -> None:
     (user / "nothing").mkdir()
-    refused(models("use", str(user / "nothing")), "it has no config.json")
+    assert_refused(models("use", str(user / "nothing")), "it has no config.json")
 
 
 def test_a_broken_settings_file_stays_as_it_is(user: Path) -> None:
     (user / "config.toml").write_text("model = \n")
-    refused(models("use", "codegeex-nano"), "config.toml is not valid TOML; correct it first")
+    assert_refused(
+        models("use", "codegeex-nano"), "config.toml is not valid TOML; correct it first"
+    )
     assert (user / "config.toml").read_text() == "model = \n"
 
 

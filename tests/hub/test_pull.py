@@ -35,7 +35,7 @@ def pull(*arguments: str, answer: str = "") -> Done:
     return models("pull", MODEL, *arguments, answer=answer)
 
 
-def refused(done: Done, *words: str, code: int = 1) -> None:
+def assert_refused(done: Done, *words: str, code: int = 1) -> None:
     """One sentence, and nothing else."""
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
@@ -90,7 +90,9 @@ def test_the_cache_is_one_that_the_library_can_read(user: Path) -> None:
 
 def test_pull_tells_size_and_licence_and_asks(user: Path, hub: LocalHub) -> None:
     done = pull(answer="n\n")
-    refused(done, f"Fetch {MODEL}: 6 MB of 6 MB, Apache-2.0, to {user / 'hub'}? [y/N]", "Nothing")
+    assert_refused(
+        done, f"Fetch {MODEL}: 6 MB of 6 MB, Apache-2.0, to {user / 'hub'}? [y/N]", "Nothing"
+    )
     assert not hub.fetched(SHARDS[0])
     assert state(user) == ""
 
@@ -182,9 +184,9 @@ def test_a_line_that_stays_broken_leaves_a_part_that_the_next_pull_goes_on_from(
     user: Path, hub: LocalHub
 ) -> None:
     hub.cut[SHARDS[1]] = 2_000_000
-    refused(pull("--yes"), "the line broke", f"run: codegeex-lsp models pull {MODEL}")
+    assert_refused(pull("--yes"), "the line broke", f"run: codegeex-lsp models pull {MODEL}")
     assert state(user) == "in part"
-    refused(models("path", MODEL), "isn't installed")
+    assert_refused(models("path", MODEL), "isn't installed")
     (part,) = unfinished(user)
     had = part.stat().st_size
     assert 0 < had <= 2_000_000
@@ -243,7 +245,7 @@ def test_an_interrupted_pull_says_that_it_can_be_gone_on_with(user: Path, hub: L
 def test_a_file_with_another_checksum_never_enters_the_cache(user: Path, hub: LocalHub) -> None:
     data = hub.repositories[HUB_ID][SHARDS[0]]
     hub.false[SHARDS[0]] = data[:-1] + bytes([data[-1] ^ 1])
-    refused(pull("--yes"), SHARDS[0], "checksum", "run again")
+    assert_refused(pull("--yes"), SHARDS[0], "checksum", "run again")
     assert state(user) == "in part"
     checksum = hashlib.sha256(data).hexdigest()
     assert not [path for path in blobs(user) if path.stem == checksum]
@@ -255,7 +257,7 @@ def test_two_pulls_at_once_fetch_once(user: Path, hub: LocalHub) -> None:
     hub.hold.update(SHARDS)
     with subprocess.Popen([*COMMAND, "pull", MODEL, "--yes"], cwd=ROOT, stdout=-3) as first:
         until(lambda: len(unfinished(user)) == 2)
-        refused(pull("--yes"), "being fetched by another process")
+        assert_refused(pull("--yes"), "being fetched by another process")
         hub.held.set()
         assert first.wait(30) == 0
     assert hub.fetched(SHARDS[0]) == [0]
@@ -273,28 +275,28 @@ def until(true: Any) -> None:
 
 def test_an_unknown_name_gets_the_nearest() -> None:
     done = models("pull", "qwen2.5-coder-0.5")
-    refused(done, "There is no model", "did you mean qwen2.5-coder-0.5b or", code=2)
+    assert_refused(done, "There is no model", "did you mean qwen2.5-coder-0.5b or", code=2)
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    refused(pull(), "127.0.0.1:9 can't be reached", f"run: codegeex-lsp models pull {MODEL}")
+    assert_refused(pull(), "127.0.0.1:9 can't be reached", f"run: codegeex-lsp models pull {MODEL}")
 
 
 def test_offline_the_command_to_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    refused(pull(), "HF_HUB_OFFLINE", f"run: codegeex-lsp models pull {MODEL}")
+    assert_refused(pull(), "HF_HUB_OFFLINE", f"run: codegeex-lsp models pull {MODEL}")
 
 
 @pytest.mark.parametrize("nonsense", [{}, [], "hello", {"sha": 1}])
 def test_something_else_than_a_hub(hub: LocalHub, nonsense: Any) -> None:
     hub.nonsense = nonsense
-    refused(pull(), hub.address, "doesn't answer as a model hub does", "HF_ENDPOINT")
+    assert_refused(pull(), hub.address, "doesn't answer as a model hub does", "HF_ENDPOINT")
 
 
 def test_a_checksum_that_is_a_path_is_no_name_for_a_file(user: Path, hub: LocalHub) -> None:
     hub.checksums[SHARDS[0]] = "../../../stolen"
-    refused(pull("--yes"), "doesn't answer as a model hub does")
+    assert_refused(pull("--yes"), "doesn't answer as a model hub does")
     assert not hub.asked
     assert not list(user.rglob("stolen*"))
 
@@ -304,7 +306,7 @@ def test_a_repository_without_weights_is_not_fetched(hub: LocalHub) -> None:
     hub.repositories[HUB_ID] = {
         name: data for name, data in files.items() if not name.endswith((".safetensors", ".bin"))
     }
-    refused(
+    assert_refused(
         pull("--yes"), HUB_ID, "neither safetensors nor pytorch_model.bin at main", "--revision"
     )
     assert not hub.asked
@@ -312,35 +314,35 @@ def test_a_repository_without_weights_is_not_fetched(hub: LocalHub) -> None:
 
 def test_a_hub_that_is_ill(hub: LocalHub) -> None:
     hub.status = 503
-    refused(pull(), f"{hub.address} answered with status 503", "later, run")
+    assert_refused(pull(), f"{hub.address} answered with status 503", "later, run")
 
 
 def test_the_users_token_is_sent(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.token = "hf_secret"  # noqa: S105
-    refused(pull("--yes"), "may need HF_TOKEN")
+    assert_refused(pull("--yes"), "may need HF_TOKEN")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert pull("--yes").returncode == 0
 
 
 def test_a_licence_to_accept(hub: LocalHub) -> None:
     hub.gated.add(HUB_ID)
-    refused(pull(), "Accept the licence (Apache-2.0) at", HUB_ID, "HF_TOKEN")
+    assert_refused(pull(), "Accept the licence (Apache-2.0) at", HUB_ID, "HF_TOKEN")
 
 
 def test_a_model_that_the_hub_does_not_have(hub: LocalHub) -> None:
     hub.repositories.clear()
-    refused(pull(), f"has no {HUB_ID}, or not for you")
+    assert_refused(pull(), f"has no {HUB_ID}, or not for you")
 
 
 def test_a_revision_that_the_hub_does_not_have() -> None:
-    refused(pull("--revision", "v9"), "has no revision v9")
+    assert_refused(pull("--revision", "v9"), "has no revision v9")
 
 
 def test_a_full_disk_is_told_before(user: Path, hub: LocalHub) -> None:
     """The hub announces more than any disk has."""
     files = hub.repositories[HUB_ID]
     files[SHARDS[0]] = Announced(files[SHARDS[0]])
-    refused(pull("--yes"), "no room for", "HF_HUB_CACHE")
+    assert_refused(pull("--yes"), "no room for", "HF_HUB_CACHE")
     assert not hub.asked
 
 
@@ -361,18 +363,18 @@ def test_a_disk_that_fills_up_on_the_way(user: Path, hub: LocalHub) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    refused(done, "can't be fetched", "File too large")
+    assert_refused(done, "can't be fetched", "File too large")
     assert state(user) == "in part"
     assert pull("--yes").returncode == 0
 
 
 def test_a_cache_that_cannot_be_written(user: Path) -> None:
     (user / "hub").write_text("a file where the folder should be")
-    refused(pull("--yes"), MODEL, "can't be fetched")
+    assert_refused(pull("--yes"), MODEL, "can't be fetched")
 
 
 def test_a_model_made_by_conversion_says_how() -> None:
-    refused(models("pull", "codegeex-13b"), "codegeex-runtime convert SOURCE TARGET")
+    assert_refused(models("pull", "codegeex-13b"), "codegeex-runtime convert SOURCE TARGET")
 
 
 # --- path, remove, list -------------------------------------------------------------------------
@@ -382,18 +384,20 @@ def test_the_embedded_model_is_always_here() -> None:
     folder = models("path", "codegeex-nano").stdout.strip()
     assert Path(folder, "model.safetensors").is_file()
     assert models("pull", "codegeex-nano").returncode == 0
-    refused(models("remove", "codegeex-nano", "--yes"), "part of the package")
+    assert_refused(models("remove", "codegeex-nano", "--yes"), "part of the package")
 
 
 def test_remove_asks_and_frees_the_disk(user: Path) -> None:
     pull("--yes")
-    refused(models("remove", MODEL), f"Remove {MODEL} from {user / 'hub'}, 6 MB? [y/N]", "Nothing")
+    assert_refused(
+        models("remove", MODEL), f"Remove {MODEL} from {user / 'hub'}, 6 MB? [y/N]", "Nothing"
+    )
     assert state(user) == "installed"
     done = models("remove", MODEL, answer="yes\n")
     assert (done.returncode, done.stdout) == (0, f"{MODEL} is removed, 6 MB are free again.\n")
     assert state(user) == ""
     assert not blobs(user)
-    refused(models("remove", MODEL, "--yes"), "isn't installed")
+    assert_refused(models("remove", MODEL, "--yes"), "isn't installed")
 
 
 def test_remove_frees_a_part_too_and_leaves_other_models(user: Path, hub: LocalHub) -> None:
@@ -462,11 +466,11 @@ def test_a_folder_that_is_no_model(user: Path, files: dict[str, str], problem: s
     folder.mkdir()
     for name, text in files.items():
         (folder / name).write_text(text)
-    refused(models("path", str(folder)), str(folder), problem)
+    assert_refused(models("path", str(folder)), str(folder), problem)
 
 
 def test_a_folder_that_does_not_exist() -> None:
-    refused(models("path", "./nowhere"), "There is no model folder", "nowhere", code=2)
+    assert_refused(models("path", "./nowhere"), "There is no model folder", "nowhere", code=2)
 
 
 def test_no_model_of_the_catalogue_runs_code_from_its_repository() -> None:

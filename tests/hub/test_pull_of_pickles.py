@@ -13,7 +13,7 @@ import pytest
 import torch
 from local_hub import COMMIT, LocalHub
 from safetensors.torch import load_file
-from test_pull import models, refused
+from test_pull import assert_refused, models
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "runtime"))
 import tiny_hub
@@ -99,7 +99,7 @@ def test_a_cache_that_cannot_be_written(
 ) -> None:
     (user / "file").write_text("")
     monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(user / "file"))
-    refused(models("pull", MODEL, "--yes"), "can't be written", "CODEGEEX_CACHE_DIR")
+    assert_refused(models("pull", MODEL, "--yes"), "can't be written", "CODEGEEX_CACHE_DIR")
 
 
 def test_removing_it_removes_all_of_it(user: Path, folder: Path, cache: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_pickle_of_another_program_stays(user: Path, folder: Path, hub: LocalH
 def test_a_line_that_breaks_goes_on_where_it_broke(folder: Path, hub: LocalHub) -> None:
     size = len(hub.repositories[HUB_ID][PICKLE])
     hub.cut[PICKLE] = size // 2
-    refused(models("pull", MODEL, "--yes"), "the line broke", "what came is kept")
+    assert_refused(models("pull", MODEL, "--yes"), "the line broke", "what came is kept")
     hub.cut.clear()
     assert models("pull", MODEL, "--yes").returncode == 0
     assert hub.fetched(PICKLE)[-1] == size // 2
@@ -133,7 +133,7 @@ class Code:
 
 def test_code_in_the_pickle_never_runs(folder: Path, hub: LocalHub, cache: Path) -> None:
     publish(hub, folder, {"x": Code(), "y": torch.zeros(5000)})
-    refused(models("pull", MODEL, "--yes"), "holds code beside its tensors", "never run")
+    assert_refused(models("pull", MODEL, "--yes"), "holds code beside its tensors", "never run")
     assert not cache.joinpath(COMMIT).exists()
     assert not Path("it_ran").exists()
     assert not (Path(__file__).resolve().parents[2] / "it_ran").exists()
@@ -142,7 +142,7 @@ def test_code_in_the_pickle_never_runs(folder: Path, hub: LocalHub, cache: Path)
 def test_what_could_not_be_served_is_not_fetched(folder: Path, hub: LocalHub) -> None:
     publish(hub, folder, {"x": torch.zeros(5000)}, "Salesforce/codet5p-2b")
     done = models("pull", "codet5p-2b", "--yes")
-    refused(done, "codet5p-2b is published as pickles", "never run")
+    assert_refused(done, "codet5p-2b is published as pickles", "never run")
     assert not hub.fetched(PICKLE)
 
 

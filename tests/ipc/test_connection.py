@@ -17,7 +17,7 @@ from model_runtime.wire import protocol
 from model_runtime.wire.protocol import Failure, Reason, Result, StatusQuery, Welcome
 
 
-def check_refused(client: Client) -> str:
+def assert_refused(client: Client) -> str:
     failure = client.next()
     assert isinstance(failure, Failure)
     assert (failure.id, failure.reason) == (0, Reason.REFUSED)
@@ -36,18 +36,18 @@ def check_refused(client: Client) -> str:
     ],
 )
 def test_a_bad_hello_is_refused(shared: Runtime, changes: dict[str, Any], word: str) -> None:
-    assert word in check_refused(shared.connect().greet(**changes))
+    assert word in assert_refused(shared.connect().greet(**changes))
 
 
 def test_without_a_hello_nothing_is_said(shared: Runtime) -> None:
     client = shared.connect()
     client.send(StatusQuery(1))
-    assert "hello" in check_refused(client)
+    assert "hello" in assert_refused(client)
 
 
 def test_a_late_hello_is_refused(shared: Runtime) -> None:
     began = time.monotonic()
-    assert "in time" in check_refused(shared.connect())
+    assert "in time" in assert_refused(shared.connect())
     assert time.monotonic() - began >= protocol.HELLO_DEADLINE_S - 0.1
 
 

@@ -13,7 +13,7 @@ from model_runtime.wire import endpoint
 from model_runtime.wire.protocol import Failure, Loading, ModelState, Reason, Result, Stop
 
 
-def check_nothing_left(runtime: Runtime) -> None:
+def assert_nothing_left(runtime: Runtime) -> None:
     """Only the lock file, which must outlive its holder, and the log."""
     left = {path.suffix for path in runtime.folder.iterdir()}
     assert left <= {".lock", ".log"}
@@ -53,7 +53,7 @@ def test_a_signal_ends_it_cleanly(runtime: Runtime, number: signal.Signals) -> N
     assert client.hung_up()
     assert process.wait(PATIENCE_S) == 0
     assert process.communicate() == ("", "")
-    check_nothing_left(runtime)
+    assert_nothing_left(runtime)
 
 
 def test_without_clients_it_ends_by_itself(runtime: Runtime) -> None:
@@ -62,7 +62,7 @@ def test_without_clients_it_ends_by_itself(runtime: Runtime) -> None:
     assert process.poll() is None, "a client holds it, however long the model takes to load"
     client.close()
     assert process.wait(PATIENCE_S) == 0
-    check_nothing_left(runtime)
+    assert_nothing_left(runtime)
 
 
 def test_a_path_too_long_for_a_socket_means_tcp(tmp_path: Path, tiny_model: str) -> None:
@@ -74,7 +74,7 @@ def test_a_path_too_long_for_a_socket_means_tcp(tmp_path: Path, tiny_model: str)
         assert isinstance(client.ready().ask(1), Result)
         assert runtime.command("stop").returncode == 0
         assert runtime.processes[0].wait(PATIENCE_S) == 0
-        check_nothing_left(runtime)
+        assert_nothing_left(runtime)
     finally:
         runtime.end()
 
@@ -146,4 +146,4 @@ def test_it_can_be_stopped_while_it_loads(blocked: tuple[Runtime, Path]) -> None
     client.send(Stop())
     assert client.hung_up()
     assert process.wait(PATIENCE_S) == 0
-    check_nothing_left(runtime)
+    assert_nothing_left(runtime)

@@ -38,7 +38,7 @@ def begin(client: Client, number: int, **fields: Any) -> None:
     client.wait_for(Chunk, id=number)
 
 
-def check_failure(reply: Result | Failure, reason: Reason) -> None:
+def assert_failure(reply: Result | Failure, reason: Reason) -> None:
     assert isinstance(reply, Failure), reply
     assert reply.reason == reason
     assert reply.message.endswith(".")
@@ -63,7 +63,7 @@ def test_two_windows_decode_at_the_same_time(serving: Runtime) -> None:
     begin(other, 1)
     for client in (one, other):
         client.send(Cancel(1))
-        check_failure(client.answer(1), Reason.CANCELLED)
+        assert_failure(client.answer(1), Reason.CANCELLED)
     assert one.status()["cancel"]["steps_after"] <= 1
 
 
@@ -71,7 +71,7 @@ def test_a_cancel_frees_the_engine_within_one_step(serving: Runtime) -> None:
     client = serving.client().ready()
     begin(client, 1)
     client.send(Cancel(1))
-    check_failure(client.answer(1), Reason.CANCELLED)
+    assert_failure(client.answer(1), Reason.CANCELLED)
     cancel = client.status()["cancel"]
     assert cancel["count"] >= 1
     assert cancel["steps_after"] <= 1
@@ -91,7 +91,7 @@ def test_a_newer_request_for_the_document_supersedes_the_running_one(serving: Ru
     client = serving.client().ready()
     begin(client, 1, document="a.py")
     client.send(Generate(2, "x = 2\n", document="a.py", max_new_tokens=4))
-    check_failure(client.answer(1), Reason.SUPERSEDED)
+    assert_failure(client.answer(1), Reason.SUPERSEDED)
     assert isinstance(client.answer(2), Result)
 
 
@@ -101,7 +101,7 @@ def test_a_full_queue_is_busy_at_once(serving: Runtime) -> None:
     for number in range(2, 36):
         client.send(Generate(number, "x = 1\n", priority=Priority.BATCH))
     for number in (34, 35):
-        check_failure(client.answer(number), Reason.BUSY)
+        assert_failure(client.answer(number), Reason.BUSY)
 
 
 def test_who_types_finds_room_in_a_queue_full_of_batches(serving: Runtime) -> None:
@@ -112,7 +112,7 @@ def test_who_types_finds_room_in_a_queue_full_of_batches(serving: Runtime) -> No
         busy.send(Generate(number, "x = 1\n", priority=Priority.BATCH))
     until(lambda: client.status()["queue"] == 32, "the queue to be full")
     client.send(Generate(1, "x = 1\n", max_new_tokens=4))
-    check_failure(busy.answer(41), Reason.BUSY)
+    assert_failure(busy.answer(41), Reason.BUSY)
     busy.send(Cancel(1))
     assert isinstance(client.answer(1), Result)
 
@@ -122,7 +122,7 @@ def test_an_interactive_request_runs_inside_a_batch_one(serving: Runtime) -> Non
     begin(client, 1, priority=Priority.BATCH)
     assert isinstance(client.ask(2), Result)
     client.send(Cancel(1))
-    check_failure(client.answer(1), Reason.CANCELLED)
+    assert_failure(client.answer(1), Reason.CANCELLED)
 
 
 def test_a_deadline_gives_what_there_is(serving: Runtime) -> None:
@@ -138,13 +138,13 @@ def test_work_past_its_deadline_is_dropped_unseen(serving: Runtime) -> None:
     client.send(Generate(2, "x = 1\n", deadline_ms=1, priority=Priority.BATCH))
     time.sleep(0.02)  # the deadline itself
     client.send(Cancel(1))
-    check_failure(client.answer(2), Reason.DEADLINE)
+    assert_failure(client.answer(2), Reason.DEADLINE)
 
 
 def test_a_request_the_model_cannot_take(serving: Runtime) -> None:
     client = serving.client().ready()
-    check_failure(client.ask(1, max_new_tokens=0), Reason.BAD_REQUEST)
-    check_failure(client.ask(2, task="translate"), Reason.UNSUPPORTED_TASK)
+    assert_failure(client.ask(1, max_new_tokens=0), Reason.BAD_REQUEST)
+    assert_failure(client.ask(2, task="translate"), Reason.UNSUPPORTED_TASK)
     assert isinstance(client.ask(3), Result)
 
 
@@ -161,7 +161,7 @@ def test_the_way_there_and_back_is_short(serving: Runtime, size: int) -> None:
     took = []
     for number in range(1, 30):
         began = time.perf_counter()
-        check_failure(client.ask(number, "x" * size, task="none"), Reason.UNSUPPORTED_TASK)
+        assert_failure(client.ask(number, "x" * size, task="none"), Reason.UNSUPPORTED_TASK)
         took.append((time.perf_counter() - began) * 1000)
     assert sorted(took)[len(took) // 2] < 10
 
@@ -195,7 +195,7 @@ def test_half_an_emoji_in_what_lies_around(serving: Runtime) -> None:
     until(lambda: client.status()["remembered"]["documents"] == 0, "the end of it")
     client.send(Activity(1, 0, 0, {HALVES: 1}, HALVES))
     client.send(Embed(3, (HALVES,), HALVES, HALVES))
-    check_failure(client.wait_for(Failure, id=3), Reason.BAD_REQUEST)
+    assert_failure(client.wait_for(Failure, id=3), Reason.BAD_REQUEST)
     assert client.status()["editors"]
 
 
@@ -253,7 +253,7 @@ def test_what_no_choice_can_be_made_by_is_refused(
     serving: Runtime, sampling: dict[str, Any]
 ) -> None:
     client = serving.client().ready()
-    check_failure(client.ask(1, **sampling), Reason.BAD_REQUEST)
+    assert_failure(client.ask(1, **sampling), Reason.BAD_REQUEST)
     assert isinstance(client.ask(2), Result)
 
 

@@ -71,7 +71,7 @@ def acting(model: FakeRuntime, lasting_window: ActingEditor) -> ActingEditor:
     return lasting_window
 
 
-def check_refused(page: Any, command: str, *words: str, **arguments: Any) -> None:
+def assert_refused(page: Any, command: str, *words: str, **arguments: Any) -> None:
     """An error of one sentence; the document stays as it is."""
     before = page.text
     with pytest.raises(WireError) as caught:
@@ -350,8 +350,8 @@ def test_a_model_is_never_asked_for_what_it_cannot(
     editor = windows()
     editor.ready()
     page = editor.page(ADD)
-    check_refused(page, "codegeex.translate", "lasting can't translate code", targetLanguage="Go")
-    check_refused(page, "codegeex.explain", "one-7b, two-9b can: run", "models pull")
+    assert_refused(page, "codegeex.translate", "lasting can't translate code", targetLanguage="Go")
+    assert_refused(page, "codegeex.explain", "one-7b, two-9b can: run", "models pull")
     assert model.requests == []
     disabled = [action for action in page.actions() if "disabled" in action]
     assert len(disabled) == len(page.actions())
@@ -379,14 +379,14 @@ def test_refused(
     arguments: Json,
     words: list[str],
 ) -> None:
-    check_refused(acting.page(text), command, *words, **arguments)
+    assert_refused(acting.page(text), command, *words, **arguments)
     assert model.requests == []
 
 
 def test_a_file_of_no_known_language(acting: ActingEditor) -> None:
     page = acting.page("hello", language="plaintext", name="notes.txt")
-    check_refused(page, "codegeex.explain", "language")
-    check_refused(page, "codegeex.translate", "translate from", targetLanguage="Go")
+    assert_refused(page, "codegeex.explain", "language")
+    assert_refused(page, "codegeex.translate", "translate from", targetLanguage="Go")
 
 
 @pytest.mark.parametrize("command", ["codegeex.translate", "codegeex.explain"])
@@ -402,7 +402,7 @@ def test_turned_off(model: FakeRuntime, windows: Callable[..., ActingEditor]) ->
     editor.ready()
     page = editor.page(ADD)
     assert page.actions() == []
-    check_refused(page, "codegeex.explain", "turned off")
+    assert_refused(page, "codegeex.explain", "turned off")
 
 
 def test_a_file_larger_than_the_limit(
@@ -412,14 +412,14 @@ def test_a_file_larger_than_the_limit(
     editor.ready()
     page = editor.page("x = 1\n" * 500)
     assert page.actions() == []
-    check_refused(page, "codegeex.explain", "maxFileSize")
+    assert_refused(page, "codegeex.explain", "maxFileSize")
 
 
 def test_a_runtime_that_fails_says_why(model: FakeRuntime, acting: ActingEditor) -> None:
     model.answer = lambda request: Failure(0, Reason.BAD_REQUEST, "The text is too long.")
-    check_refused(acting.page(ADD), "codegeex.explain", "The text is too long.")
+    assert_refused(acting.page(ADD), "codegeex.explain", "The text is too long.")
     model.answer = lambda request: Failure(0, Reason.OUT_OF_MEMORY)
-    check_refused(acting.page(ADD), "codegeex.explain", "memory")
+    assert_refused(acting.page(ADD), "codegeex.explain", "memory")
 
 
 def test_a_runtime_that_is_lost(model: FakeRuntime, acting: ActingEditor) -> None:
@@ -462,7 +462,7 @@ def test_a_definition_longer_than_the_model_takes_is_refused(
     model: FakeRuntime, acting: ActingEditor
 ) -> None:
     page = acting.page("def f(x):\n" + "    x += 1\n" * 300)
-    check_refused(page, "codegeex.explain", "line 1 to 301", "1748 at once", "select less")
+    assert_refused(page, "codegeex.explain", "line 1 to 301", "1748 at once", "select less")
     assert model.requests == []
 
 
@@ -595,22 +595,22 @@ def test_templates_are_read_anew_each_time(
     page.run("codegeex.template", name="mine")
     assert model.requests[-1].prefix == "only one\ntwo\nthree"
     path.write_text("bad <INPUT:a-b>")
-    check_refused(page, "codegeex.template", '"mine"', "<INPUT:a-b>", name="mine")
+    assert_refused(page, "codegeex.template", '"mine"', "<INPUT:a-b>", name="mine")
     path.write_bytes("only <INPUT>, größer".encode("utf-8-sig"))
     page.run("codegeex.template", name="mine")
     assert model.requests[-1].prefix == "only one\ntwo\nthree, größer"
     path.write_bytes(b"\x00bad")
-    check_refused(page, "codegeex.template", "no text", name="mine")
+    assert_refused(page, "codegeex.template", "no text", name="mine")
     path.write_bytes(b"x" * 70_000)
-    check_refused(page, "codegeex.template", "too large", name="mine")
+    assert_refused(page, "codegeex.template", "too large", name="mine")
     path.write_text(" \n")
-    check_refused(page, "codegeex.template", "empty", name="mine")
+    assert_refused(page, "codegeex.template", "empty", name="mine")
     path.unlink()
     path.symlink_to(folder / "nowhere")
-    check_refused(page, "codegeex.template", "can't be read", name="mine")
+    assert_refused(page, "codegeex.template", "can't be read", name="mine")
     path.unlink()
     os.mkfifo(path)
-    check_refused(page, "codegeex.template", "not a file", name="mine")
+    assert_refused(page, "codegeex.template", "not a file", name="mine")
     path.unlink()
 
 

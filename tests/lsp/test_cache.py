@@ -17,7 +17,9 @@ def suggestions(*texts: str) -> tuple[Suggestion, ...]:
     return tuple(Suggestion(text, "model", -0.5, -1.0) for text in texts)
 
 
-def check(asked: str, texts: str | Sequence[str], now: str, expected: str | Sequence[str]) -> None:
+def assert_found(
+    asked: str, texts: str | Sequence[str], now: str, expected: str | Sequence[str]
+) -> None:
     """`texts` were suggested at the mark of `asked`; the document then reads `now`."""
     cache = SuggestionCache()
     texts = [texts] if isinstance(texts, str) else texts
@@ -28,40 +30,40 @@ def check(asked: str, texts: str | Sequence[str], now: str, expected: str | Sequ
 
 
 def test_the_same_place_again() -> None:
-    check("x = ‸\ny\n", "call(1)", "x = ‸\ny\n", "call(1)")
+    assert_found("x = ‸\ny\n", "call(1)", "x = ‸\ny\n", "call(1)")
 
 
 def test_typing_through() -> None:
-    check("x = ‸", "call(1)", "x = ca‸", "ll(1)")
-    check("x = ‸", "call(1)", "x = call(1‸", ")")
+    assert_found("x = ‸", "call(1)", "x = ca‸", "ll(1)")
+    assert_found("x = ‸", "call(1)", "x = call(1‸", ")")
 
 
 def test_typing_all_of_it_or_something_else_misses() -> None:
-    check("x = ‸", "call(1)", "x = call(1)‸", [])
-    check("x = ‸", "call(1)", "x = cx‸", [])
-    check("x = ‸", "call(1)\n", "x = call(1)‸", [])
+    assert_found("x = ‸", "call(1)", "x = call(1)‸", [])
+    assert_found("x = ‸", "call(1)", "x = cx‸", [])
+    assert_found("x = ‸", "call(1)\n", "x = call(1)‸", [])
 
 
 def test_deleting_before_the_place_misses() -> None:
-    check("x = ‸", "call(1)", "x =‸", [])
-    check("a\nx = ‸", "call(1)", "a‸", [])
+    assert_found("x = ‸", "call(1)", "x =‸", [])
+    assert_found("a\nx = ‸", "call(1)", "a‸", [])
 
 
 def test_only_the_candidates_still_right_remain() -> None:
-    check("x = ‸", ["call(1)", "new(2)", "cast(3)"], "x = ca‸", ["ll(1)", "st(3)"])
+    assert_found("x = ‸", ["call(1)", "new(2)", "cast(3)"], "x = ca‸", ["ll(1)", "st(3)"])
 
 
 def test_across_lines() -> None:
     asked, text = "def f(x):‸\n\nf(1)\n", "\n    y = x\n    return y"
-    check(asked, text, "def f(x):\n    y‸\n\nf(1)\n", " = x\n    return y")
-    check(asked, text, "def f(x):\n    y = x\n    ret‸\n\nf(1)\n", "urn y")
-    check(asked, text, "def f(x):\n  y‸\n\nf(1)\n", [])
+    assert_found(asked, text, "def f(x):\n    y‸\n\nf(1)\n", " = x\n    return y")
+    assert_found(asked, text, "def f(x):\n    y = x\n    ret‸\n\nf(1)\n", "urn y")
+    assert_found(asked, text, "def f(x):\n  y‸\n\nf(1)\n", [])
 
 
 def test_across_lines_of_a_crlf_document() -> None:
     asked, text = "def f(x):‸\r\nf(1)\r\n", "\r\n    y = x\r\n    return y"
-    check(asked, text, asked, text)
-    check(asked, text, "def f(x):\r\n    y = ‸\r\nf(1)\r\n", "x\r\n    return y")
+    assert_found(asked, text, asked, text)
+    assert_found(asked, text, "def f(x):\r\n    y = ‸\r\nf(1)\r\n", "x\r\n    return y")
 
 
 @pytest.mark.parametrize(
@@ -76,12 +78,12 @@ def test_across_lines_of_a_crlf_document() -> None:
     ],
 )
 def test_another_context_misses(now: str) -> None:
-    check("import os\ndef f():\n    x = ‸\n    return x\n", "call(1)", now, [])
+    assert_found("import os\ndef f():\n    x = ‸\n    return x\n", "call(1)", now, [])
 
 
 def test_an_edit_far_above_that_keeps_the_line_number_hits() -> None:
     far = "value = compute(argument)\n" * 40
-    check(f"a\n{far}x = ‸", "call(1)", f"b\n{far}x = ca‸", "ll(1)")
+    assert_found(f"a\n{far}x = ‸", "call(1)", f"b\n{far}x = ca‸", "ll(1)")
 
 
 @pytest.mark.parametrize(
@@ -98,18 +100,18 @@ def test_an_edit_far_above_that_keeps_the_line_number_hits() -> None:
     ],
 )
 def test_closers_typed_by_the_editor(asked: str, text: str, now: str, expected: str) -> None:
-    check(asked, text, now, expected)
+    assert_found(asked, text, now, expected)
 
 
 def test_a_line_longer_than_the_budget() -> None:
     long = "x" * 20_000
-    check(long + MARK, "abc", long + "a" + MARK, "bc")
+    assert_found(long + MARK, "abc", long + "a" + MARK, "bc")
 
 
 # --- reasons ------------------------------------------------------------------------------------
 
 
-def check_reason(reason: Reason, now: str, age: float, expected: Reason | None) -> None:
+def assert_reason(reason: Reason, now: str, age: float, expected: Reason | None) -> None:
     cache = SuggestionCache()
     cache.put(URI, context_of("x = ‸"), reason, 0.0)
     assert cache.get(URI, context_of(now), age) == expected
@@ -117,13 +119,13 @@ def check_reason(reason: Reason, now: str, age: float, expected: Reason | None) 
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_only_reasons_that_lie_in_the_place_are_kept(reason: Reason) -> None:
-    check_reason(reason, "x = ‸", 1.0, reason if reason in LASTING else None)
+    assert_reason(reason, "x = ‸", 1.0, reason if reason in LASTING else None)
 
 
 def test_a_reason_is_for_that_very_place_and_moment() -> None:
-    check_reason(Reason.BLANK, "x = a‸", 1.0, None)
-    check_reason(Reason.BLANK, "x = ‸)", 1.0, None)
-    check_reason(Reason.BLANK, "x = ‸", 3.0, None)
+    assert_reason(Reason.BLANK, "x = a‸", 1.0, None)
+    assert_reason(Reason.BLANK, "x = ‸)", 1.0, None)
+    assert_reason(Reason.BLANK, "x = ‸", 3.0, None)
 
 
 def test_a_request_by_hand_is_not_answered_by_a_quick_guess() -> None:

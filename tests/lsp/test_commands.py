@@ -32,7 +32,7 @@ def run(*arguments: str, stdin: str | None = None) -> Done:
     )
 
 
-def check_refused(done: Done, *words: str) -> None:
+def assert_refused(done: Done, *words: str) -> None:
     """Exit code 2 with one line that says what is wrong."""
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
@@ -169,7 +169,7 @@ def test_complete_at_a_bad_place(
         encoding="utf-8",
         timeout=60,
     )
-    check_refused(done, word)
+    assert_refused(done, word)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
@@ -256,7 +256,7 @@ def test_serve_takes_the_arguments_editors_pass(
     ids=" ".join,
 )
 def test_bad_arguments(arguments: list[str]) -> None:
-    check_refused(run(*arguments), "codegeex-lsp", "--help")
+    assert_refused(run(*arguments), "codegeex-lsp", "--help")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["complete", "--help"], ["--version"]], ids=str)

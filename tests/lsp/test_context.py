@@ -139,7 +139,7 @@ def test_the_size_of_the_document_does_not_matter(line: str, count: int) -> None
 DEFAULTS = Settings()
 
 
-def check(
+def assert_refusal(
     text: str,
     expected: Reason | None,
     *,
@@ -157,31 +157,33 @@ def completion(**changes: Any) -> Settings:
 
 def test_turned_off() -> None:
     for invoked in (False, True):
-        check("x‸", Reason.DISABLED, settings=Settings(enabled=False), invoked=invoked)
-    check("x‸", Reason.DISABLED, settings=completion(automatic=False))
-    check("x‸", None, settings=completion(automatic=False), invoked=True)
+        assert_refusal("x‸", Reason.DISABLED, settings=Settings(enabled=False), invoked=invoked)
+    assert_refusal("x‸", Reason.DISABLED, settings=completion(automatic=False))
+    assert_refusal("x‸", None, settings=completion(automatic=False), invoked=True)
 
 
 def test_a_language_can_be_named_either_way() -> None:
     for name in ("cpp", "C++", "c++", "CPP"):
         off = completion(disabled_languages=("sql", name))
-        check("x‸", Reason.LANGUAGE_DISABLED, settings=off, language_id="cpp", invoked=True)
-        check("x‸", None, settings=off, language_id="c")
+        assert_refusal(
+            "x‸", Reason.LANGUAGE_DISABLED, settings=off, language_id="cpp", invoked=True
+        )
+        assert_refusal("x‸", None, settings=off, language_id="c")
     off = completion(disabled_languages=("unheard-of",))
-    check("x‸", Reason.LANGUAGE_DISABLED, settings=off, language_id="unheard-of")
+    assert_refusal("x‸", Reason.LANGUAGE_DISABLED, settings=off, language_id="unheard-of")
 
 
 def test_files_that_are_no_place_for_suggestions() -> None:
-    check("x" * 2000 + "‸", Reason.FILE_TOO_LARGE, settings=completion(max_file_size=1999))
-    check("x" * 2000 + "‸", None, settings=completion(max_file_size=2000))
-    check("\x7fELF\0\0\n‸", Reason.BINARY, invoked=True)
-    check("\0" + "\n" * 100 + "x‸", None)
+    assert_refusal("x" * 2000 + "‸", Reason.FILE_TOO_LARGE, settings=completion(max_file_size=1999))
+    assert_refusal("x" * 2000 + "‸", None, settings=completion(max_file_size=2000))
+    assert_refusal("\x7fELF\0\0\n‸", Reason.BINARY, invoked=True)
+    assert_refusal("\0" + "\n" * 100 + "x‸", None)
 
 
 @pytest.mark.parametrize("blank", ["‸", "\n\n  ‸\n"])
 def test_a_blank_file_is_not_worth_a_model_unless_asked(blank: str) -> None:
-    check(blank, Reason.BLANK)
-    check(blank, None, invoked=True)
+    assert_refusal(blank, Reason.BLANK)
+    assert_refusal(blank, None, invoked=True)
 
 
 @pytest.mark.parametrize(
@@ -201,19 +203,19 @@ def test_a_blank_file_is_not_worth_a_model_unless_asked(blank: str) -> None:
     ],
 )
 def test_what_editors_type_themselves_may_follow(text: str) -> None:
-    check(text, None)
+    assert_refusal(text, None)
 
 
 @pytest.mark.parametrize(
     "text", ["ret‸urn", "x = ‸y", "‸import os", "f(‸a)", "x = ‸  # why", "f(‸) + 1", "if ‸x:"]
 )
 def test_code_after_the_cursor_needs_asking(text: str) -> None:
-    check(text, Reason.MIDDLE_OF_WORD)
-    check(text, None, invoked=True)
+    assert_refusal(text, Reason.MIDDLE_OF_WORD)
+    assert_refusal(text, None, invoked=True)
 
 
 def test_a_long_rest_of_the_line_is_judged_quickly() -> None:
     begin = time.perf_counter()
-    check("x‸" + ") " * 500_000 + "y", None)  # only the reach is looked at
-    check("x‸" + "</a" * 1000, Reason.MIDDLE_OF_WORD)
+    assert_refusal("x‸" + ") " * 500_000 + "y", None)  # only the reach is looked at
+    assert_refusal("x‸" + "</a" * 1000, Reason.MIDDLE_OF_WORD)
     assert time.perf_counter() - begin < 1

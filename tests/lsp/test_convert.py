@@ -14,7 +14,7 @@ UTF8, UTF16, UTF32 = PositionEncoding
 SNAPSHOT = Snapshot.of("file:///a.py", 1, "python", "漢😀 val\r\nsecond\n")
 
 
-def check_position(line: int, units: int, encoding: PositionEncoding, expected: Position) -> None:
+def assert_position(line: int, units: int, encoding: PositionEncoding, expected: Position) -> None:
     """The client's place is `expected`, and `expected` is the client's place."""
     place = types.Position(line, units)
     assert convert.position(place, SNAPSHOT, encoding) == expected
@@ -23,9 +23,9 @@ def check_position(line: int, units: int, encoding: PositionEncoding, expected: 
 
 @pytest.mark.parametrize(("encoding", "units"), [(UTF8, 8), (UTF16, 4), (UTF32, 3)])
 def test_positions_go_both_ways(encoding: PositionEncoding, units: int) -> None:
-    check_position(0, units, encoding, Position(0, 3))
-    check_position(1, 6, encoding, Position(1, 6))
-    check_position(2, 0, encoding, Position(2, 0))
+    assert_position(0, units, encoding, Position(0, 3))
+    assert_position(1, 6, encoding, Position(1, 6))
+    assert_position(2, 0, encoding, Position(2, 0))
 
 
 def test_places_that_do_not_exist_are_the_nearest() -> None:

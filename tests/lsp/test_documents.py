@@ -40,7 +40,9 @@ def span(*places: int) -> tuple[UnitPosition, UnitPosition]:
     return UnitPosition(first_line, first_units), UnitPosition(last_line, last_units)
 
 
-def check(text: str, places: tuple[int, int, int, int], new: str, expected: str) -> Snapshot:
+def assert_edited(
+    text: str, places: tuple[int, int, int, int], new: str, expected: str
+) -> Snapshot:
     """One edit in UTF-16 units gives `expected`, with sound lines and size."""
     store = opened(text)
     after = store.change(URI, 2, [Edit(new, span(*places))])
@@ -114,7 +116,7 @@ ENCODINGS = list(PositionEncoding)
 RandomEdit = tuple[tuple[int, int], tuple[int, int], str]
 
 
-def check_edits(start: str, edits: Sequence[RandomEdit], encoding: PositionEncoding) -> None:
+def assert_edits(start: str, edits: Sequence[RandomEdit], encoding: PositionEncoding) -> None:
     """After each edit the store holds what the naive model holds."""
     store = opened(start, encoding)
     expected = model_merge(start)
@@ -138,7 +140,7 @@ def check_edits(start: str, edits: Sequence[RandomEdit], encoding: PositionEncod
 def test_a_few_edits_equal_the_naive_model(
     start: str, edits: list[RandomEdit], encoding: PositionEncoding
 ) -> None:
-    check_edits(start, edits, encoding)
+    assert_edits(start, edits, encoding)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -152,7 +154,7 @@ def test_ten_thousand_edits_equal_the_naive_model(encoding: PositionEncoding) ->
         return "".join(random.choices(PIECES, k=random.randrange(8)))
 
     for _ in range(85):
-        check_edits(text(), [(place(), place(), text()) for _ in range(40)], encoding)
+        assert_edits(text(), [(place(), place(), text()) for _ in range(40)], encoding)
 
 
 @settings(max_examples=300, deadline=None)
@@ -173,42 +175,42 @@ def test_every_column_survives_the_round_trip(text: str, encoding: PositionEncod
 def test_only_three_line_endings_count(separator: str) -> None:
     """str.splitlines() would move an edit after one of these to another place."""
     text = f"a{separator}b\nsecond\n"
-    check(text, (1, 0, 1, 6), "2nd", f"a{separator}b\n2nd\n")
-    check(text, (0, 2, 0, 3), "B", f"a{separator}B\nsecond\n")
+    assert_edited(text, (1, 0, 1, 6), "2nd", f"a{separator}b\n2nd\n")
+    assert_edited(text, (0, 2, 0, 3), "B", f"a{separator}B\nsecond\n")
 
 
 def test_places_past_the_end_are_the_end() -> None:
-    check("ab", (0, 9, 0, 9), "c", "abc")
-    check("ab\r\ncd", (0, 9, 0, 9), "!", "ab!\r\ncd")
-    check("ab\ncd", (7, 3, 7, 3), "!", "ab\ncd!")
-    check("ab\n", (0, 1, 99, 99), "", "a")
-    check("", (0, 5, 3, 0), "x\n", "x\n")
+    assert_edited("ab", (0, 9, 0, 9), "c", "abc")
+    assert_edited("ab\r\ncd", (0, 9, 0, 9), "!", "ab!\r\ncd")
+    assert_edited("ab\ncd", (7, 3, 7, 3), "!", "ab\ncd!")
+    assert_edited("ab\n", (0, 1, 99, 99), "", "a")
+    assert_edited("", (0, 5, 3, 0), "x\n", "x\n")
 
 
 def test_a_range_the_wrong_way_round_is_the_same_range() -> None:
-    check("one two", (0, 7, 0, 4), "2", "one 2")
+    assert_edited("one two", (0, 7, 0, 4), "2", "one 2")
 
 
 def test_line_endings_meet_and_part() -> None:
-    check("a\rb", (1, 0, 1, 0), "\n", "a\r\nb")
-    check("a\nb", (0, 1, 0, 1), "\r", "a\r\nb")
-    check("a\rb\nc", (1, 0, 1, 1), "", "a\r\nc")
-    check("a\r\nb", (0, 1, 1, 0), "\r", "a\rb")
-    check("a\r\nb", (0, 1, 0, 1), "\n", "a\n\r\nb")
-    check("a\r\rb", (1, 0, 2, 0), "\n", "a\r\nb")
-    check("a\r", (1, 0, 1, 0), "\n", "a\r\n")
-    assert len(check("a\rb\nc", (1, 0, 1, 1), "", "a\r\nc").lines) == 2
+    assert_edited("a\rb", (1, 0, 1, 0), "\n", "a\r\nb")
+    assert_edited("a\nb", (0, 1, 0, 1), "\r", "a\r\nb")
+    assert_edited("a\rb\nc", (1, 0, 1, 1), "", "a\r\nc")
+    assert_edited("a\r\nb", (0, 1, 1, 0), "\r", "a\rb")
+    assert_edited("a\r\nb", (0, 1, 0, 1), "\n", "a\n\r\nb")
+    assert_edited("a\r\rb", (1, 0, 2, 0), "\n", "a\r\nb")
+    assert_edited("a\r", (1, 0, 1, 0), "\n", "a\r\n")
+    assert len(assert_edited("a\rb\nc", (1, 0, 1, 1), "", "a\r\nc").lines) == 2
 
 
 def test_inside_an_emoji_means_before_it() -> None:
-    check("x😀y", (0, 2, 0, 2), "!", "x!😀y")
+    assert_edited("x😀y", (0, 2, 0, 2), "!", "x!😀y")
     assert [to_column("x😀y", units, UTF16) for units in range(6)] == [0, 1, 1, 2, 3, 3]
     assert [to_column("x😀y", units, UTF8) for units in range(8)] == [0, 1, 1, 1, 1, 2, 3, 3]
     assert [to_column("x😀y", units, UTF32) for units in range(5)] == [0, 1, 2, 3, 3]
 
 
 def test_halves_of_an_emoji_that_meet_are_one_character() -> None:
-    after = check("a\ud83d", (0, 2, 0, 2), "\ude00b", "a😀b")
+    after = assert_edited("a\ud83d", (0, 2, 0, 2), "\ude00b", "a😀b")
     assert after.size == 3
     assert opened("\ud83d" + "\ude00").snapshot(URI).text() == "😀"  # type: ignore[union-attr]
 

@@ -12,7 +12,7 @@ from codegeex_lsp.lsp.errors import InvalidRequestError, MessageError, ParseErro
 from codegeex_lsp.lsp.framing import Frames
 
 
-def check(stream: bytes, *expected: bytes | type[MessageError], chunk: int = 7) -> None:
+def assert_read(stream: bytes, *expected: bytes | type[MessageError], chunk: int = 7) -> None:
     """The frames in `stream`, read `chunk` bytes at a time."""
     source = io.BytesIO(stream)
     found = list(Frames(lambda size: source.read(min(size, chunk)), max_body=1000))
@@ -34,7 +34,7 @@ def check(stream: bytes, *expected: bytes | type[MessageError], chunk: int = 7) 
     ],
 )
 def test_headers_are_read_leniently(header: bytes) -> None:
-    check(header + b"body" + header + b"more", b"body", b"more")
+    assert_read(header + b"body" + header + b"more", b"body", b"more")
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_headers_are_read_leniently(header: bytes) -> None:
     ],
 )
 def test_after_garbage_the_next_header_is_found(garbage: bytes) -> None:
-    check(garbage + b"Content-Length: 4\r\n\r\nbody", ParseError, b"body", chunk=4096)
+    assert_read(garbage + b"Content-Length: 4\r\n\r\nbody", ParseError, b"body", chunk=4096)
 
 
 def test_a_wrong_length_costs_one_message() -> None:
     good = b"Content-Length: 4\r\n\r\n"
-    check(b"Content-Length: 2\r\n\r\nbody" + good + b"more", b"bo", b"more")
+    assert_read(b"Content-Length: 2\r\n\r\nbody" + good + b"more", b"bo", b"more")
 
 
 def test_a_message_over_the_limit_is_skipped() -> None:
-    check(
+    assert_read(
         b"Content-Length: 5000\r\n\r\n" + b"x" * 5000 + b"Content-Length: 4\r\n\r\nbody",
         InvalidRequestError,
         b"body",
@@ -68,13 +68,13 @@ def test_a_message_over_the_limit_is_skipped() -> None:
 
 
 def test_the_end_in_the_middle_of_a_message_is_the_end() -> None:
-    check(b"")
-    check(b"Content-Le")
-    check(b"Content-Length: 4\r\n\r\nbo")
-    check(b"Content-Length: 5000\r\n\r\nbo")
+    assert_read(b"")
+    assert_read(b"Content-Le")
+    assert_read(b"Content-Length: 4\r\n\r\nbo")
+    assert_read(b"Content-Length: 5000\r\n\r\nbo")
 
 
 @given(bodies=st.lists(st.binary(max_size=50), max_size=5), chunk=st.integers(1, 60))
 def test_chunks_do_not_matter(bodies: list[bytes], chunk: int) -> None:
     stream = b"".join(b"Content-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies)
-    check(stream, *bodies, chunk=chunk)
+    assert_read(stream, *bodies, chunk=chunk)

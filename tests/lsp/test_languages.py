@@ -10,10 +10,8 @@ from codegeex_lsp.text import languages
 from codegeex_lsp.text.languages import LANGUAGES, BlockStyle
 from model_runtime.prompts.tags import tag_line
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden/codegeex/languages.json"
 
-
-def check(language_id: str, path: str, expected: str | None) -> None:
+def assert_language(language_id: str, path: str, expected: str | None) -> None:
     found = languages.of(language_id, path)
     assert (found.name if found else None) == expected
 
@@ -35,7 +33,7 @@ def check(language_id: str, path: str, expected: str | None) -> None:
     ],
 )
 def test_by_id(language_id: str, expected: str | None) -> None:
-    check(language_id, "untitled:Untitled-1", expected)
+    assert_language(language_id, "untitled:Untitled-1", expected)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +49,12 @@ def test_by_id(language_id: str, expected: str | None) -> None:
     ],
 )
 def test_by_path_where_the_id_says_nothing(path: str, expected: str | None) -> None:
-    check("plaintext", path, expected)
+    assert_language("plaintext", path, expected)
 
 
 def test_the_id_comes_before_the_path() -> None:
-    check("cpp", "vector.h", "C++")
-    check("objective-c", "x.py", "Objective-C")
+    assert_language("cpp", "vector.h", "C++")
+    assert_language("objective-c", "x.py", "Objective-C")
 
 
 def test_no_id_and_no_suffix_belongs_to_two_languages() -> None:
@@ -71,14 +69,12 @@ def test_every_language_has_a_comment_and_every_style_is_used() -> None:
     assert {language.block_style for language in LANGUAGES} == set(BlockStyle)
 
 
-def test_names_and_ids_are_those_of_the_model() -> None:
-    if not GOLDEN.exists():
-        pytest.skip(f"{GOLDEN} is not here")
-    published = json.loads(GOLDEN.read_text("utf-8"))["languages_23"]
+def test_names_and_ids_are_those_of_the_model(goldens: Path) -> None:
+    published = json.loads((goldens / "languages.json").read_text("utf-8"))["languages_23"]
     assert {language["name"] for language in published} == {one.name for one in LANGUAGES}
     for language in published:
         for language_id in language["vscode_ids_in_extension"]:
-            check(language_id, "", language["name"])
+            assert_language(language_id, "", language["name"])
         for key in language["reference_keys"]:
             assert language["name"] in {one.name for one in LANGUAGES}, key
 

@@ -19,7 +19,7 @@ INLINE = {
 INITIALIZE = {"processId": None, "rootUri": None, "capabilities": {}}
 
 
-async def check(method: str, params: Any, expected: int, mentions: str) -> None:
+async def assert_refused(method: str, params: Any, expected: int, mentions: str) -> None:
     """A request after the handshake is refused with this code and a sentence that mentions."""
     session = await Session().running()
     code, sentence = await session.error(method, params)
@@ -29,7 +29,7 @@ async def check(method: str, params: Any, expected: int, mentions: str) -> None:
     assert "\n" not in sentence
 
 
-async def check_raw(body: bytes, expected: int) -> None:
+async def assert_raw_refused(body: bytes, expected: int) -> None:
     """A body that is no request is refused, with id null, and the session goes on."""
     session = await Session().running()
     session.receive(body)
@@ -45,7 +45,7 @@ async def check_raw(body: bytes, expected: int) -> None:
     "body", [b"", b"{", b"nonsense", b'{"a":}', b"\xff\xfe\xfd", b"[" * 100_000, b"1" * 5000]
 )
 async def test_what_is_not_json_is_a_parse_error(body: bytes) -> None:
-    await check_raw(body, -32700)
+    await assert_raw_refused(body, -32700)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_what_is_not_json_is_a_parse_error(body: bytes) -> None:
     ],
 )
 async def test_what_is_no_request_is_an_invalid_request(message: Any) -> None:
-    await check_raw(json.dumps(message).encode(), -32600)
+    await assert_raw_refused(json.dumps(message).encode(), -32600)
 
 
 @pytest.mark.parametrize(
@@ -95,23 +95,23 @@ async def test_half_an_emoji_survives() -> None:
 
 async def test_invalid_params_are_refused_by_name_of_the_field() -> None:
     broken = {**INLINE, "position": {"line": 0, "character": "x"}}
-    await check("textDocument/inlineCompletion", broken, -32602, "'position.character'")
-    await check("textDocument/inlineCompletion", {}, -32602, "'context'")
-    await check("textDocument/inlineCompletion", None, -32602, "'context'")
-    await check("textDocument/inlineCompletion", [USER_CODE], -32602, "inlineCompletion")
+    await assert_refused("textDocument/inlineCompletion", broken, -32602, "'position.character'")
+    await assert_refused("textDocument/inlineCompletion", {}, -32602, "'context'")
+    await assert_refused("textDocument/inlineCompletion", None, -32602, "'context'")
+    await assert_refused("textDocument/inlineCompletion", [USER_CODE], -32602, "inlineCompletion")
 
 
 async def test_values_are_not_quietly_converted() -> None:
     broken = {**INLINE, "textDocument": {"uri": 5}}
-    await check("textDocument/inlineCompletion", broken, -32602, "'textDocument.uri'")
+    await assert_refused("textDocument/inlineCompletion", broken, -32602, "'textDocument.uri'")
     whole = {**INLINE, "position": {"line": 0.0, "character": 0.0}}
     session = await Session().running()
     assert "result" in await session.call("textDocument/inlineCompletion", whole)
 
 
 async def test_unknown_methods_are_refused_and_unknown_notifications_ignored() -> None:
-    await check("no/such", {}, -32601, "no/such")
-    await check("$/noSuch", {}, -32601, "$/noSuch")
+    await assert_refused("no/such", {}, -32601, "no/such")
+    await assert_refused("$/noSuch", {}, -32601, "$/noSuch")
     session = await Session().running()
     before = len(session.sent)
     session.notify("$/optional", {"a": 1})
@@ -188,11 +188,11 @@ async def test_a_failing_handler_tells_the_editor_nothing_but_where_to_look(
 
 @pytest.mark.parametrize("params", ["object", "nan"])
 async def test_a_result_that_cannot_be_sent_is_an_internal_error(params: str) -> None:
-    await check("echo/unsendable", params, -32603, "log")
+    await assert_refused("echo/unsendable", params, -32603, "log")
 
 
 async def test_an_error_of_the_tree_is_sent_as_it_is() -> None:
-    await check("echo/refuse", None, -32602, "The document moved on.")
+    await assert_refused("echo/refuse", None, -32602, "The document moved on.")
 
 
 # --- cancellation -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from wire import Json
 END = {"line": 0, "character": 4}
 
 
-def check_odd(editor: Editor, file: File, *, answered: bool = True) -> None:
+def assert_survives(editor: Editor, file: File, *, answered: bool = True) -> None:
     """One reply, automatic and invoked, and a server that goes on."""
     for invoked in (False, True):
         id = file.request(invoked=invoked)
@@ -39,7 +39,7 @@ def check_odd(editor: Editor, file: File, *, answered: bool = True) -> None:
     ids=str,
 )
 def test_odd_texts(lasting_editor: Editor, text: str, language: str) -> None:
-    check_odd(lasting_editor, lasting_editor.file(text, language))
+    assert_survives(lasting_editor, lasting_editor.file(text, language))
 
 
 def test_text_goes_to_the_runtime_as_it_is_but_for_half_an_emoji(
@@ -52,7 +52,7 @@ def test_text_goes_to_the_runtime_as_it_is_but_for_half_an_emoji(
 
 def test_ten_megabytes(lasting_editor: Editor) -> None:
     file = lasting_editor.file("x = 1\n" * 1_700_000 + "y = ‸")
-    check_odd(lasting_editor, file, answered=False)
+    assert_survives(lasting_editor, file, answered=False)
     assert file.reason() == "file_too_large"
     file.close()
 

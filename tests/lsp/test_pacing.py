@@ -18,26 +18,26 @@ def typed(interval: float, latency: float) -> Pacing:
     return pacing
 
 
-def check(interval: float, latency: float, expected: float, now: float = 0.0) -> None:
+def assert_pause(interval: float, latency: float, expected: float, now: float = 0.0) -> None:
     pause = typed(interval, latency).pause(now, invoked=False, context=IN_LINE)
     assert pause == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_fast_model_waits_for_the_rest_of_a_burst() -> None:
-    check(interval=0.15, latency=0.03, expected=0.06)
+    assert_pause(interval=0.15, latency=0.03, expected=0.06)
 
 
 def test_the_pause_is_never_long() -> None:
-    check(interval=0.9, latency=0.0, expected=MAX_PAUSE_S)
+    assert_pause(interval=0.9, latency=0.0, expected=MAX_PAUSE_S)
 
 
 def test_a_slow_model_starts_at_once() -> None:
-    check(interval=0.15, latency=0.5, expected=0.0)
+    assert_pause(interval=0.15, latency=0.5, expected=0.0)
 
 
 def test_time_since_the_keystroke_counts() -> None:
-    check(interval=0.15, latency=0.03, expected=0.04, now=0.02)
-    check(interval=0.15, latency=0.03, expected=0.0, now=0.2)
+    assert_pause(interval=0.15, latency=0.03, expected=0.04, now=0.02)
+    assert_pause(interval=0.15, latency=0.03, expected=0.0, now=0.2)
 
 
 def test_no_pause_when_asked_for_or_at_a_line_start() -> None:

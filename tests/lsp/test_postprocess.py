@@ -19,7 +19,9 @@ from codegeex_lsp.text import languages
 from model_runtime.wire.protocol import Reason
 
 
-def check(before: str, raw: str, expected: str | Reason, language_id: str = "python") -> None:
+def assert_processed(
+    before: str, raw: str, expected: str | Reason, language_id: str = "python"
+) -> None:
     """In the document `before`, with a mark for the cursor, a model wrote `raw`."""
     context = context_of(before, language_id)
     outcome = process(raw, context)
@@ -32,39 +34,39 @@ def check(before: str, raw: str, expected: str | Reason, language_id: str = "pyt
 
 
 def test_good_text_stays() -> None:
-    check("def f(a, b):\n    return ‸\n", "a + b", "a + b")
+    assert_processed("def f(a, b):\n    return ‸\n", "a + b", "a + b")
     body = "\n    if a:\n        return 1\n    return 2"
-    check("def f(a):‸\n", body, body)
-    check("‸", "import os\nimport sys", "import os\nimport sys")
+    assert_processed("def f(a):‸\n", body, body)
+    assert_processed("‸", "import os\nimport sys", "import os\nimport sys")
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\n", "\t \r\n", "\0\0", "\ufffdabc"])
 def test_blank(blank: str) -> None:
-    check("x = ‸", blank, Reason.BLANK)
+    assert_processed("x = ‸", blank, Reason.BLANK)
 
 
 def test_blanks_at_the_end() -> None:
-    check("x = ‸", "1  \n\n   ", "1")
+    assert_processed("x = ‸", "1  \n\n   ", "1")
 
 
 def test_noise() -> None:
-    check("x = ‸", "a\0b\x1b\x7f\u200b\u202e\ufeffc", "abc")
-    check("x = ‸", "naïve\x0c\t= '日本👩‍💻'", "naïve\x0c\t= '日本👩‍💻'")
-    check("x = ‸", 'f("caf\ufffd\ufffd', 'f("caf')
-    check("x = ‸", "f(1)\ny = '\ud83d", "f(1)\ny = '")
+    assert_processed("x = ‸", "a\0b\x1b\x7f\u200b\u202e\ufeffc", "abc")
+    assert_processed("x = ‸", "naïve\x0c\t= '日本👩‍💻'", "naïve\x0c\t= '日本👩‍💻'")
+    assert_processed("x = ‸", 'f("caf\ufffd\ufffd', 'f("caf')
+    assert_processed("x = ‸", "f(1)\ny = '\ud83d", "f(1)\ny = '")
 
 
 def test_line_ends_are_the_documents() -> None:
-    check("def f():‸\r\n", "\n    a = 1\n    return a", "\r\n    a = 1\r\n    return a")
-    check("def f():‸\n", "\r\n    a = 1\r    return a", "\n    a = 1\n    return a")
+    assert_processed("def f():‸\r\n", "\n    a = 1\n    return a", "\r\n    a = 1\r\n    return a")
+    assert_processed("def f():‸\n", "\r\n    a = 1\r    return a", "\n    a = 1\n    return a")
 
 
 # --- the rest of the line -----------------------------------------------------------------------
 
 
 def test_one_line_before_code() -> None:
-    check("x = ‸ + 1\n", "a\nb = 2", "a")
-    check("x = ‸ + 1\n", "\nb = 2", Reason.BLANK)
+    assert_processed("x = ‸ + 1\n", "a\nb = 2", "a")
+    assert_processed("x = ‸ + 1\n", "\nb = 2", Reason.BLANK)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_one_line_before_code() -> None:
     ],
 )
 def test_closers_that_stand_there_already(before: str, raw: str, expected: str | Reason) -> None:
-    check(before, raw, expected)
+    assert_processed(before, raw, expected)
 
 
 @pytest.mark.parametrize(
@@ -108,101 +110,117 @@ def test_closers_that_stand_there_already(before: str, raw: str, expected: str |
     ],
 )
 def test_overlap_with_the_rest_of_the_line(before: str, raw: str, expected: str | Reason) -> None:
-    check(before, raw, expected)
+    assert_processed(before, raw, expected)
 
 
 def test_lines_before_code_at_a_line_start() -> None:
     before = "def f():\n    ‸return x\n"
-    check(before, "x = 1\n    y = 2\n", "x = 1\n    y = 2\n    ")
-    check(before, "x = 1", "x = 1\n    ")
-    check(before, "return x", Reason.REPEATS_SUFFIX)
-    check(before, "x = 1\n    return x", "x = 1\n    ")
-    check("‸foo()\n", "await ", "await ")
-    check("‸foo()\n", "self.", "self.")
+    assert_processed(before, "x = 1\n    y = 2\n", "x = 1\n    y = 2\n    ")
+    assert_processed(before, "x = 1", "x = 1\n    ")
+    assert_processed(before, "return x", Reason.REPEATS_SUFFIX)
+    assert_processed(before, "x = 1\n    return x", "x = 1\n    ")
+    assert_processed("‸foo()\n", "await ", "await ")
+    assert_processed("‸foo()\n", "self.", "self.")
 
 
 # --- blocks -------------------------------------------------------------------------------------
 
 
 def test_python_blocks_end_with_the_indentation() -> None:
-    check("def f(x):‸\n", "\n    return x\n\ndef g():\n    pass", "\n    return x")
-    check("def f(x):\n    ‸\n", "y = x\n    return y\n\n\nclass A:", "y = x\n    return y")
-    check("def f(x):\n    if x:‸\n", "\n        a()\n    b()", "\n        a()")
-    check("def f(x):\n    return x‸\n", "\n\ndef g():", Reason.BLANK)
-    check("x = 1‸\n", "\ny = 2\nz = 3", "\ny = 2\nz = 3")
-    check("f(‸\n", "\n    a,\n    b,\n)\ng()", "\n    a,\n    b,\n)")
-    check("def f(‸\n", "\n    a,\n):\n    pass", "\n    a,\n):")
-    check("if x:\n\t‸\n", "a()\n    b()\nc()", "a()\n    b()")
+    assert_processed("def f(x):‸\n", "\n    return x\n\ndef g():\n    pass", "\n    return x")
+    assert_processed(
+        "def f(x):\n    ‸\n", "y = x\n    return y\n\n\nclass A:", "y = x\n    return y"
+    )
+    assert_processed("def f(x):\n    if x:‸\n", "\n        a()\n    b()", "\n        a()")
+    assert_processed("def f(x):\n    return x‸\n", "\n\ndef g():", Reason.BLANK)
+    assert_processed("x = 1‸\n", "\ny = 2\nz = 3", "\ny = 2\nz = 3")
+    assert_processed("f(‸\n", "\n    a,\n    b,\n)\ng()", "\n    a,\n    b,\n)")
+    assert_processed("def f(‸\n", "\n    a,\n):\n    pass", "\n    a,\n):")
+    assert_processed("if x:\n\t‸\n", "a()\n    b()\nc()", "a()\n    b()")
 
 
 def test_java() -> None:
     method = "class A {\n    int f(int x) {‸\n    }\n}\n"
-    check(method, "\n        return x;\n    }\n\n    int g() {", "\n        return x;", "java")
+    assert_processed(
+        method, "\n        return x;\n    }\n\n    int g() {", "\n        return x;", "java"
+    )
     open_method = "class A {\n    int f(int x) {‸\n"
-    check(
+    assert_processed(
         open_method,
         "\n        return x;\n    }\n\n    int g() {",
         "\n        return x;\n    }",
         "java",
     )
-    check("class A {\n    int f() {\n        ‸\n}\n", "a();\n    }\n}", "a();\n    }", "java")
-    check(
+    assert_processed(
+        "class A {\n    int f() {\n        ‸\n}\n", "a();\n    }\n}", "a();\n    }", "java"
+    )
+    assert_processed(
         "class A {\n    int f() {\n        ‸\n        b();\n    }\n}\n",
         "a();\n    }",
         "a();",
         "java",
     )
-    check("if (x) {\n    ‸\n} else {\n    b();\n}\n", "a();\n} else {\n    c();", "a();", "java")
-    check("if (x) {\n    a();\n‸", "} else {\n    b();\n}\n}", "} else {\n    b();\n}\n}", "java")
-    check("if (x) {\n    a();\n‸", "}\n\nvoid g() {", "}", "java")
+    assert_processed(
+        "if (x) {\n    ‸\n} else {\n    b();\n}\n", "a();\n} else {\n    c();", "a();", "java"
+    )
+    assert_processed(
+        "if (x) {\n    a();\n‸", "} else {\n    b();\n}\n}", "} else {\n    b();\n}\n}", "java"
+    )
+    assert_processed("if (x) {\n    a();\n‸", "}\n\nvoid g() {", "}", "java")
 
 
 def test_go() -> None:
-    check(
+    assert_processed(
         "func f(err error) {\n\tif err != nil {‸\n\t}\n}\n",
         "\n\t\treturn err\n\t}\n\treturn nil",
         "\n\t\treturn err",
         "go",
     )
-    check("func f() {\n\tgo func() {‸\n", "\n\t\tg()\n\t}()\n}", "\n\t\tg()\n\t}()", "go")
+    assert_processed(
+        "func f() {\n\tgo func() {‸\n", "\n\t\tg()\n\t}()\n}", "\n\t\tg()\n\t}()", "go"
+    )
 
 
 def test_cpp() -> None:
-    check("int f() {\n    ‸\n}\n", "#ifdef A\n#if B\n    a();", "#ifdef A\n#if B\n    a();", "cpp")
-    check(
+    assert_processed(
+        "int f() {\n    ‸\n}\n", "#ifdef A\n#if B\n    a();", "#ifdef A\n#if B\n    a();", "cpp"
+    )
+    assert_processed(
         "int f() {\n    a();\n    ‸\n}\n",
         "b();\n#endif\n    c();\n}",
         "b();\n#endif\n    c();",
         "cpp",
     )
-    check("int f() { ‸", 'puts("}"); }\n\nint g() {', 'puts("}"); }', "cpp")
-    check("struct A {‸\n", "\n    int a;\n};\n\nstruct B {", "\n    int a;\n};", "cpp")
-    check("template <typename T>‸\n", "\nvoid f() {}", "\nvoid f() {}", "cpp")
+    assert_processed("int f() { ‸", 'puts("}"); }\n\nint g() {', 'puts("}"); }', "cpp")
+    assert_processed("struct A {‸\n", "\n    int a;\n};\n\nstruct B {", "\n    int a;\n};", "cpp")
+    assert_processed("template <typename T>‸\n", "\nvoid f() {}", "\nvoid f() {}", "cpp")
 
 
 def test_javascript() -> None:
-    check("on('a', () => {‸\n});\n", "\n  b();\n});\nc();", "\n  b();", "javascript")
-    check("on('a', () => {‸\n", "\n  b();\n});\nc();", "\n  b();\n});", "javascript")
-    check("const a = { ‸ };\n", "b: 1, c: { d: 2 } };", "b: 1, c: { d: 2 }", "javascript")
+    assert_processed("on('a', () => {‸\n});\n", "\n  b();\n});\nc();", "\n  b();", "javascript")
+    assert_processed("on('a', () => {‸\n", "\n  b();\n});\nc();", "\n  b();\n});", "javascript")
+    assert_processed(
+        "const a = { ‸ };\n", "b: 1, c: { d: 2 } };", "b: 1, c: { d: 2 }", "javascript"
+    )
 
 
 def test_html_and_tex() -> None:
-    check(
+    assert_processed(
         "<ul>\n  ‸\n</ul>\n",
         "<li>a</li>\n  <li>b</li>\n</ul>\n<p>",
         "<li>a</li>\n  <li>b</li>",
         "html",
     )
-    check("<ul>‸\n", "\n  <li>a</li>\n</ul>\n<p>", "\n  <li>a</li>\n</ul>", "html")
-    check("<p>‸</p>\n", "Hello</p>", "Hello", "html")
-    check(r"\begin{a}" "\n  ‸\n", "x\n\\end{a}\n\\begin{b}", "x\n\\end{a}", "tex")
+    assert_processed("<ul>‸\n", "\n  <li>a</li>\n</ul>\n<p>", "\n  <li>a</li>\n</ul>", "html")
+    assert_processed("<p>‸</p>\n", "Hello</p>", "Hello", "html")
+    assert_processed(r"\begin{a}" "\n  ‸\n", "x\n\\end{a}\n\\begin{b}", "x\n\\end{a}", "tex")
 
 
 def test_shell_and_an_unknown_language() -> None:
-    check("if a; then\n    ‸\n", "b\nfi\nc", "b\nfi", "shellscript")
-    check("if a; then\n    ‸\nfi\n", "b\nfi\nc", "b", "shellscript")
-    check("def f\n  ‸\n", "a\nend\n\ndef g", "a\nend", "ruby")
-    check("f {\n  ‸\n}\n", "a\n}\ng {", "a", "")
+    assert_processed("if a; then\n    ‸\n", "b\nfi\nc", "b\nfi", "shellscript")
+    assert_processed("if a; then\n    ‸\nfi\n", "b\nfi\nc", "b", "shellscript")
+    assert_processed("def f\n  ‸\n", "a\nend\n\ndef g", "a\nend", "ruby")
+    assert_processed("f {\n  ‸\n}\n", "a\n}\ng {", "a", "")
 
 
 # --- lines that follow --------------------------------------------------------------------------
@@ -225,31 +243,31 @@ def test_shell_and_an_unknown_language() -> None:
     ],
 )
 def test_lines_that_stand_there_already(before: str, raw: str, expected: str | Reason) -> None:
-    check(before, raw, expected)
+    assert_processed(before, raw, expected)
 
 
 # --- loops --------------------------------------------------------------------------------------
 
 
 def test_the_same_lines_over_and_over() -> None:
-    check("‸", "a()\n" * 3, "a()")
-    check("‸", "a()\n" * 2, "a()\na()")
-    check("‸", "x()\n" + "a()\nb()\n" * 3, "x()\na()\nb()")
-    check("a()\n‸", "a()\n" * 3, Reason.REPEATS_ITSELF)
-    check("a()‸", "\n" + "a()\n" * 3, Reason.REPEATS_ITSELF)
+    assert_processed("‸", "a()\n" * 3, "a()")
+    assert_processed("‸", "a()\n" * 2, "a()\na()")
+    assert_processed("‸", "x()\n" + "a()\nb()\n" * 3, "x()\na()\nb()")
+    assert_processed("a()\n‸", "a()\n" * 3, Reason.REPEATS_ITSELF)
+    assert_processed("a()‸", "\n" + "a()\n" * 3, Reason.REPEATS_ITSELF)
 
 
 def test_a_phrase_over_and_over() -> None:
-    check("x = ‸", "self." * 12, Reason.REPEATS_ITSELF)
-    check("# ‸", "It is " + "a very good " * 5, Reason.REPEATS_ITSELF)
-    check("x = ‸", "1\ny = " + "None or " * 6 + "2\nz = 3", "1")
+    assert_processed("x = ‸", "self." * 12, Reason.REPEATS_ITSELF)
+    assert_processed("# ‸", "It is " + "a very good " * 5, Reason.REPEATS_ITSELF)
+    assert_processed("x = ‸", "1\ny = " + "None or " * 6 + "2\nz = 3", "1")
 
 
 @pytest.mark.parametrize(
     "row", ["0, 0, 0, 0, 0, 0, 0, 0", "# " + "-" * 70, "0x00, 0x00, 0x00, 0x00, 0x00, 0x00"]
 )
 def test_rows_of_data_are_no_loop(row: str) -> None:
-    check("‸", row, row)
+    assert_processed("‸", row, row)
 
 
 # --- confidence ---------------------------------------------------------------------------------
@@ -294,7 +312,7 @@ def holes(text: str, *, inside_line: bool) -> Iterator[tuple[str, str, str]]:
         yield text[:start], text[start:end], text[end:]
 
 
-def keeps_the_first_line(path: Path, before: str, hole: str, after: str) -> None:
+def assert_first_line_kept(path: Path, before: str, hole: str, after: str) -> None:
     snapshot, position = place(before + MARK + after)
     language = languages.of("", path.name)
     context = contexts.cut(snapshot, position, 6000, language)
@@ -308,7 +326,7 @@ def keeps_the_first_line(path: Path, before: str, hole: str, after: str) -> None
 def test_the_true_continuation_at_the_end_of_a_file(path: Path) -> None:
     for before, hole, after in holes(path.read_text("utf-8"), inside_line=False):
         if first_line(hole):
-            keeps_the_first_line(path, before, hole + after[:300], "")
+            assert_first_line_kept(path, before, hole + after[:300], "")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -317,14 +335,14 @@ def test_the_true_lines_between_others(path: Path) -> None:
         line = before.rpartition("\n")[2] + first_line(hole)
         # Where the next line is the same one, nobody can tell a repetition from the truth.
         if first_line(hole) and line != first_line(after.lstrip("\n")):
-            keeps_the_first_line(path, before, hole, after)
+            assert_first_line_kept(path, before, hole, after)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_the_true_part_of_a_line(path: Path) -> None:
     for before, hole, after in holes(path.read_text("utf-8"), inside_line=True):
         if hole.strip() and not ends_as_it_goes_on(hole, after):
-            keeps_the_first_line(path, before, hole, after)
+            assert_first_line_kept(path, before, hole, after)
 
 
 def ends_as_it_goes_on(hole: str, after: str) -> bool:

@@ -26,7 +26,7 @@ from scripts import settings_reference
 DEFAULTS = Settings()
 
 
-def check(raw: object, problem: str | None = None, **changes: Any) -> None:
+def assert_settings(raw: object, problem: str | None = None, **changes: Any) -> None:
     """`changes` are those of the completion group, `problem` is a part of the one sentence."""
     result, problems = from_client(raw, DEFAULTS)
     assert result == replace(DEFAULTS, completion=replace(DEFAULTS.completion, **changes))
@@ -49,7 +49,7 @@ def check(raw: object, problem: str | None = None, **changes: Any) -> None:
     ],
 )
 def test_accepted_forms(raw: object) -> None:
-    check(raw, automatic=False, max_lines=3)
+    assert_settings(raw, automatic=False, max_lines=3)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_accepted_forms(raw: object) -> None:
     ],
 )
 def test_an_editor_with_nothing_to_say(raw: object) -> None:
-    check(raw)
+    assert_settings(raw)
 
 
 @pytest.mark.parametrize("raw", [[1], "on", 3, {"codegeex": 1}, {"codegeex": {"completion": [1]}}])
 def test_something_else_than_an_object(raw: object) -> None:
-    check(raw, "must be an object")
+    assert_settings(raw, "must be an object")
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_something_else_than_an_object(raw: object) -> None:
     ],
 )
 def test_a_bad_value_leaves_the_old_one(key: str, value: object, problem: str) -> None:
-    check({"codegeex": {"completion": {key: value}}}, problem)
+    assert_settings({"codegeex": {"completion": {key: value}}}, problem)
 
 
 def test_good_values_of_every_kind() -> None:
-    check({"completion": {"pause": "off"}}, pause=Pause.OFF)
-    check({"completion": {"minimumConfidence": 1}}, minimum_confidence=1.0)
-    check({"completion": {"minimumConfidence": None}}, minimum_confidence=None)
-    check({"completion": {"disabledLanguages": ["sql"]}}, disabled_languages=("sql",))
+    assert_settings({"completion": {"pause": "off"}}, pause=Pause.OFF)
+    assert_settings({"completion": {"minimumConfidence": 1}}, minimum_confidence=1.0)
+    assert_settings({"completion": {"minimumConfidence": None}}, minimum_confidence=None)
+    assert_settings({"completion": {"disabledLanguages": ["sql"]}}, disabled_languages=("sql",))
 
 
 def test_what_is_not_said_stays_as_it_was() -> None:
@@ -113,11 +113,13 @@ def test_what_is_not_said_stays_as_it_was() -> None:
 
 def test_an_editor_cannot_choose_what_is_run() -> None:
     for key in ("model", "device", "idleExitS"):
-        check({"codegeex": {key: "/project/evil"}}, f'"codegeex.{key}" is ignored')
+        assert_settings({"codegeex": {key: "/project/evil"}}, f'"codegeex.{key}" is ignored')
 
 
 def test_the_extensions_own_settings_and_other_sections_are_no_problem() -> None:
-    check({"codegeex": {"server": {"path": "x"}, "trace.server": "off"}, "python": {"a": 1}})
+    assert_settings(
+        {"codegeex": {"server": {"path": "x"}, "trace.server": "off"}, "python": {"a": 1}}
+    )
 
 
 _VALUES = st.recursive(
@@ -138,7 +140,7 @@ def test_nothing_an_editor_sends_raises(raw: object) -> None:
 # --- the user's own file ------------------------------------------------------------------------
 
 
-def check_trusted(
+def assert_trusted(
     tmp_path: Path, toml: str | None, expected: TrustedSettings, problem: str = "", **environ: str
 ) -> None:
     path = tmp_path / "config.toml"
@@ -152,19 +154,19 @@ def check_trusted(
 
 def test_the_file_is_read_and_the_environment_comes_first(tmp_path: Path) -> None:
     toml = 'model = "/models/x"\ndevice = "cuda:1"\nidle_exit_s = 60\n'
-    check_trusted(tmp_path, toml, TrustedSettings("/models/x", "cuda:1", 60))
+    assert_trusted(tmp_path, toml, TrustedSettings("/models/x", "cuda:1", 60))
     expected = TrustedSettings("/other", "cpu", 60)
     variables = {"CODEGEEX_MODEL": "/other", "CODEGEEX_DEVICE": "cpu"}
-    check_trusted(tmp_path, toml, expected, **variables)
+    assert_trusted(tmp_path, toml, expected, **variables)
 
 
 def test_bad_files_leave_the_defaults(tmp_path: Path) -> None:
     defaults = TrustedSettings()
-    check_trusted(tmp_path, None, defaults, "does not exist")
-    check_trusted(tmp_path, "model = ", defaults, "not valid TOML")
-    check_trusted(tmp_path, "idle_exit_s = 0", defaults, "from 1 to")
-    check_trusted(tmp_path, 'model = ""', defaults, "a text")
-    check_trusted(tmp_path, "colour = 1", defaults, 'no setting "colour"')
+    assert_trusted(tmp_path, None, defaults, "does not exist")
+    assert_trusted(tmp_path, "model = ", defaults, "not valid TOML")
+    assert_trusted(tmp_path, "idle_exit_s = 0", defaults, "from 1 to")
+    assert_trusted(tmp_path, 'model = ""', defaults, "a text")
+    assert_trusted(tmp_path, "colour = 1", defaults, 'no setting "colour"')
 
 
 def test_other_unreadable_files(tmp_path: Path) -> None:
@@ -205,19 +207,12 @@ def test_the_schema_describes_every_setting() -> None:
 
 def test_the_defaults_of_the_schema_are_read_back() -> None:
     properties = json.loads(json.dumps(settings_reference.schema()["properties"]))
-    check({name: about["default"] for name, about in properties.items()})
+    assert_settings({name: about["default"] for name, about in properties.items()})
 
 
-def test_the_tables_have_a_row_for_every_setting() -> None:
-    rows = settings_reference.markdown_table().splitlines()[2:]
-    assert len(rows) == len(settings_reference.schema()["properties"])
-    own = settings_reference.trusted_markdown_table().splitlines()[2:]
-    assert len(own) == len(fields(TrustedSettings))
-    for row in rows + own:
-        assert re.fullmatch(r"\| `[\w.]+` \| [^|]+ \| `[^|]+` \| [^|]+\. \|", row)
-
-
-def test_the_readme_holds_the_generated_tables() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    assert settings_reference.markdown_table() in readme
-    assert settings_reference.trusted_markdown_table() in readme
+def test_the_page_of_settings_is_the_generated_one() -> None:
+    page = settings_reference.PAGE.read_text(encoding="utf-8")
+    assert page == settings_reference.page(), "run scripts/settings_reference.py"
+    rows = re.findall(r"^\| `[\w.]+` \| [^|]+ \| `[^|]+` \| [^|]+\. \|$", page, re.MULTILINE)
+    everything = len(settings_reference.schema()["properties"]) + len(fields(TrustedSettings))
+    assert len(rows) == everything

@@ -33,7 +33,7 @@ class Outer:
     kind: types.CompletionItemKind = types.CompletionItemKind.Text
 
 
-def check(raw: Any, fault: str | None, kind: type[Any] = Outer) -> None:
+def assert_fault(raw: Any, fault: str | None, kind: type[Any] = Outer) -> None:
     """`raw` has its first fault at `fault`; None when it has none."""
     if fault is None:
         assert isinstance(structure(CONVERTER, raw, kind, "some/method"), kind)
@@ -63,7 +63,7 @@ def check(raw: Any, fault: str | None, kind: type[Any] = Outer) -> None:
     ],
 )
 def test_the_first_fault_is_named(raw: Any, fault: str | None) -> None:
-    check(raw, fault)
+    assert_fault(raw, fault)
 
 
 @pytest.mark.parametrize("raw", [5, "text", [1], None])
@@ -74,7 +74,7 @@ def test_what_is_no_object_does_not_fit(raw: Any) -> None:
 
 def test_negative_lines_are_refused() -> None:
     raw = {"textDocument": {"uri": "a"}, "position": {"line": -1, "character": 0}}
-    check(raw, "position", types.HoverParams)
+    assert_fault(raw, "position", types.HoverParams)
 
 
 def test_enums_become_enums() -> None:

@@ -28,7 +28,7 @@ DEFAULTS: Json = {
 }
 
 
-def check_empty(file: File, reason: str, *words: str, invoked: bool = False) -> None:
+def assert_empty(file: File, reason: str, *words: str, invoked: bool = False) -> None:
     assert file.ask(invoked=invoked) == []
     why = file.why()
     assert why["reason"] == reason
@@ -58,7 +58,7 @@ def test_refused(
 ) -> None:
     asked = len(lasting_fake.requests)
     lasting_editor.configure({"codegeex": settings})
-    check_empty(lasting_editor.file(text), reason)
+    assert_empty(lasting_editor.file(text), reason)
     lasting_editor.configure({"codegeex": DEFAULTS})
     assert lasting_editor.file("y = ‸").ask()
     assert len(lasting_fake.requests) == asked + 1
@@ -72,7 +72,7 @@ def test_invoked_by_hand_is_refused_less(lasting_editor: Editor) -> None:
 
 
 def test_not_open(lasting_editor: Editor) -> None:
-    check_empty(File(lasting_editor, "file:///project/never_opened", "y = ", ""), "not_open")
+    assert_empty(File(lasting_editor, "file:///project/never_opened", "y = ", ""), "not_open")
 
 
 def test_nothing_asked_yet(lasting_editor: Editor) -> None:
@@ -119,7 +119,7 @@ def test_answered_with_nothing(
     lasting_editor.configure({"codegeex": {"completion": settings}})
     lasting_fake.answer = lambda request: made
     message = made.message if isinstance(made, Failure) else ""
-    check_empty(lasting_editor.file(text), reason, message)
+    assert_empty(lasting_editor.file(text), reason, message)
     lasting_fake.answer = lambda request: candidates("answer()")
     lasting_editor.configure({"codegeex": DEFAULTS})
 
@@ -138,7 +138,7 @@ def test_loading_is_shown_as_progress(fake: FakeRuntime, editors: Editors) -> No
     assert begin["token"] == token
     assert (begin["value"]["kind"], begin["value"]["title"]) == ("begin", "CodeGeeX: loading fake")
     file = editor.file("y = ‸")
-    check_empty(file, "loading", "Reading the weights.")
+    assert_empty(file, "loading", "Reading the weights.")
     fake.push(ModelState(Loading.READY))
     editor.ready()
     assert editor.wait_notification("$/progress") == {"token": token, "value": {"kind": "end"}}
@@ -151,7 +151,7 @@ def test_no_progress_for_a_client_without(fake: FakeRuntime, editors: Editors) -
     editor = editors()
     editor.begin()
     editor.phase("loading")
-    check_empty(editor.file("y = ‸"), "loading")
+    assert_empty(editor.file("y = ‸"), "loading")
     methods = {message.get("method") for message in editor.messages}
     assert not methods & {"window/workDoneProgress/create", "$/progress"}
 
@@ -179,7 +179,7 @@ def test_the_last_question_is_asked_again_when_the_model_is_there(
     editor.begin(INLINE)
     file, other = editor.file("y = ‸"), editor.file("z = ‸")
     editor.phase("loading")
-    check_empty(file, "loading", invoked=invoked)
+    assert_empty(file, "loading", invoked=invoked)
     assert not _asks_again(file)
     fake.push(ModelState(Loading.READY))
     editor.ready()
@@ -198,7 +198,7 @@ def test_a_question_that_is_not_the_last_text_is_not_asked_again(
     editor.begin(INLINE)
     file = editor.file("y = ‸")
     editor.phase("loading")
-    check_empty(file, "loading")
+    assert_empty(file, "loading")
     fake.push(ModelState(Loading.READY))
     editor.ready()
     file.type("1")
@@ -219,7 +219,7 @@ def test_a_failed_load_is_told_once(fake: FakeRuntime, editor: Editor) -> None:
     assert editor.phase("failed")["message"] == sentence
     file = editor.file("y = ‸")
     for _ in range(3):
-        check_empty(file, "load_failed", sentence)
+        assert_empty(file, "load_failed", sentence)
     assert editor.told() == [f"CodeGeeX: {sentence}"]
     fake.push(ModelState(Loading.READY))
     editor.ready()
@@ -245,12 +245,12 @@ def test_a_real_runtime_that_can_not_load(user: Path, editors: Editors) -> None:
     editor = editors()
     editor.begin(INLINE | {"window": {"workDoneProgress": True}})
     file = editor.file("y = ‸")
-    check_empty(file, "starting")
+    assert_empty(file, "starting")
     editor.phase("starting")
     sentence = editor.phase("failed")["message"]
     assert "fake" in sentence
     for _ in range(3):
-        check_empty(file, "load_failed", sentence)
+        assert_empty(file, "load_failed", sentence)
     assert editor.told() == [f"CodeGeeX: {sentence}"]
     end = editor.wait_notification("$/progress", lambda it: it["value"]["kind"] == "end")
     assert end
@@ -269,7 +269,7 @@ def test_a_folder_that_can_not_be_used(user: Path, editors: Editors) -> None:
     assert str(file_in_the_way) in sentence
     file = editor.file("y = ‸")
     for _ in range(3):
-        check_empty(file, "load_failed", sentence)
+        assert_empty(file, "load_failed", sentence)
     assert editor.told() == [f"CodeGeeX: {sentence}"]
 
 
@@ -278,9 +278,9 @@ def test_a_runtime_that_always_ends_is_not_started_for_ever(user: Path, editors:
     editor.begin()
     file = editor.file("y = ‸")
     while "3 times" not in editor.phase("failed")["message"]:
-        check_empty(file, "load_failed")
+        assert_empty(file, "load_failed")
     before = len(editor.messages)
     for _ in range(3):
-        check_empty(file, "load_failed", "3 times")
+        assert_empty(file, "load_failed", "3 times")
     assert len(editor.messages) == before + 6  # replies only: no status, no message
     assert len(editor.told()) == 2

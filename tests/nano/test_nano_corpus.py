@@ -134,23 +134,34 @@ def test_the_named_packages_are_in_one_set_each(corpus: ModuleType) -> None:
         assert set(sets) == set(USES)
 
 
-def test_pips_local_folders_are_where_wheels_come_from(corpus: ModuleType) -> None:
-    places = corpus.sources._places
-    assert places("global.find-links='/some/wheels'") == [Path("/some/wheels")]
-    assert places("global.extra-index-url='file:///a/simple https://host/simple'") == [
-        Path("/a/simple")
-    ]
-    assert places("global.timeout='60'") == []
+def test_pips_local_folders_are_where_wheels_come_from(
+    corpus: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("links", "with a blank", "index/simple", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "pip.conf").write_text(
+        f"[global]\nfind-links = {tmp_path / 'links'}\n    {(tmp_path / 'with a blank').as_uri()}\n"
+        f"extra-index-url = {(tmp_path / 'index/simple').as_uri()} https://host/simple\n"
+        f"cache-dir = {tmp_path / 'other'}\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    found = [folder for folder in corpus.sources.pip_folders() if tmp_path in folder.parents]
+    assert sorted(folder.name for folder in found) == ["index", "links", "with a blank"]
 
 
 def test_what_cannot_be_fetched_is_said_and_left_out(
-    corpus: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    corpus: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fetch(folder: Path) -> None:
-        raise FileNotFoundError("apt-get")
-
-    assert not corpus.sources._had(tmp_path / "debian" / "zlib", "zlib", fetch)
-    assert capsys.readouterr().err == "corpus: zlib can't be fetched and is left out.\n"
+    monkeypatch.setenv("PATH", str(tmp_path))  # neither npm nor apt-get
+    for origin in ("npm", "debian"):
+        assert [*getattr(corpus.sources, origin)(tmp_path / "cache")] == []
+        assert capsys.readouterr().err == "".join(
+            f"corpus: {name} can't be fetched and is left out.\n"
+            for name in corpus.sources.named(origin)
+        )
 
 
 def test_unpacking_what_is_no_archive_is_one_sentence(scripts: Path, tmp_path: Path) -> None:

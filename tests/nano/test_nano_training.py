@@ -6,6 +6,7 @@ import itertools
 import json
 import lzma
 import random
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,34 +75,49 @@ def rows_of(training: ModuleType, tokenizer: Tokenizer, folder: Path, context: i
     return training.Rows(documents, tokenizer, context)
 
 
-def test_a_suffix_first_sample_is_the_prompt_as_served_and_the_middle(
+def assert_of_one_file(training: ModuleType, folder: Path, *pieces: str) -> None:
+    documents = training.Documents(folder / "mixture.jsonl.xz")
+    texts = [documents.text(index) for index in range(len(documents))]
+    assert any(all(piece in text for piece in pieces) for text in texts)
+
+
+LANGUAGE = r"(?:#|//) language: (\w+)\n"
+SUFFIX_FIRST = LANGUAGE + r"<\|fim_suffix\|>(.*)<\|fim_prefix\|>(.+)"
+PREFIX_FIRST = LANGUAGE + r"<\|fim_prefix\|>(.*)<\|fim_suffix\|>(.*)<\|fim_middle\|>(.+)"
+
+
+def samples(
+    training: ModuleType, tokenizer: Tokenizer, folder: Path, pattern: str
+) -> list[tuple[list[int], tuple[str, ...]]]:
+    """Those of 200 that look so, each with the pieces between its control tokens."""
+    rows, found = rows_of(training, tokenizer, folder), []
+    for seed in range(200):
+        ids = rows.sample(random.Random(seed), 1000)
+        text = tokenizer.decode(ids)
+        if match := re.fullmatch(pattern + r"<\|endoftext\|>", text, re.DOTALL):
+            found.append((ids, match.groups()))
+    return found
+
+
+def test_a_suffix_first_sample_is_the_prompt_as_served_and_goes_on_with_the_middle(
     training: ModuleType, tokenizer: Tokenizer, corpus_folder: Path
 ) -> None:
-    rows = rows_of(training, tokenizer, corpus_folder)
-    hole = training.Hole("def f():\n    ret", "urn 1", "\n\nf()\n")
-    for seed in range(20):
-        ids = rows._suffix_first("Python", hole, random.Random(seed), 200)
-        middle = [*tokenizer.encode("urn 1"), tokenizer.end_of_text]
-        prompts = [
-            render(
-                PromptFormat.NANO_FIM,
-                tokenizer,
-                Generate(0, hole.prefix, hole.suffix[:length], language="Python"),
-                200,
-            ).ids
-            for length in range(len(hole.suffix) + 1)
-        ]
-        assert ids in [prompt + middle for prompt in prompts]
+    found = samples(training, tokenizer, corpus_folder, SUFFIX_FIRST)
+    for ids, (language, suffix, text) in found:
+        request = Generate(0, text, suffix, language=language)
+        served = render(PromptFormat.NANO_FIM, tokenizer, request, 2000).ids
+        assert ids == [*served, tokenizer.end_of_text]
+        assert_of_one_file(training, corpus_folder, text, suffix)
+    assert len(found) > 60
 
 
 def test_a_prefix_first_sample_holds_all_three_pieces(
     training: ModuleType, tokenizer: Tokenizer, corpus_folder: Path
 ) -> None:
-    rows = rows_of(training, tokenizer, corpus_folder)
-    ids = rows._prefix_first("Go", training.Hole("before", "between", "after"), 200)
-    assert tokenizer.decode(ids) == (
-        "// language: Go\n<|fim_prefix|>before<|fim_suffix|>after<|fim_middle|>between<|endoftext|>"
-    )
+    found = samples(training, tokenizer, corpus_folder, PREFIX_FIRST)
+    for _, (_, prefix, suffix, middle) in found:
+        assert_of_one_file(training, corpus_folder, prefix + middle, suffix)
+    assert len(found) > 10
 
 
 def test_samples_fill_their_rows_and_carry_the_tag_line(
@@ -218,20 +234,24 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
 
 
 def stop_after(run: object, steps: int) -> int:
+    """Break down when the clock is read after that step, and keep the checkpoint."""
+
     class StoppedError(Exception):
         pass
 
-    step = run._step
+    ticks = run.clock
 
-    def counted(*arguments: object) -> None:
+    def clock() -> float:
+        now = ticks()
         if run.book.step == steps:
-            run.save()
             raise StoppedError
-        step(*arguments)
+        return now
 
-    run._step = counted
+    run.clock = clock
     with pytest.raises(StoppedError):
         run.train()
+    run.clock = ticks
+    run.save()
     return run.book.step
 
 
@@ -268,22 +288,21 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    step = training.Run._step
+    save = training.Run.save
 
-    def interrupted(run: object, *arguments: object) -> None:
-        if run.book.step == 3:
-            raise KeyboardInterrupt
-        step(run, *arguments)
+    def interrupted(run: object) -> None:
+        save(run)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(training.Run, "_step", interrupted)
+    monkeypatch.setattr(training.Run, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "run", "--minutes", "0.03")
-    monkeypatch.setattr(training.Run, "_step", step)
+        train(tmp_path / "run", "--minutes", "0.05")
+    monkeypatch.setattr(training.Run, "save", save)
     assert train(tmp_path / "run", "--resume") == 0
     book = json.loads((tmp_path / "run" / "training.json").read_text())
-    assert book["elapsed"] >= 0.03 * 60
-    assert book["step"] == len(book["losses"]) > 3
+    assert book["elapsed"] >= 0.05 * 60
+    assert book["step"] == len(book["losses"]) > 1
     assert [tokens for tokens, _ in book["losses"]] == [
         256 * step for step in range(1, book["step"] + 1)
     ]

@@ -33,21 +33,25 @@ class Clock:
 class Steps:
     """The real network, with a say before each step: `before` gets the number of the step.
 
-    `shapes` has (rows, tokens a row) of every step, `change` may rewrite its logits.
+    `inputs` has the tokens of every step, `shapes` (rows, tokens a row); `change` may rewrite its
+    logits.
     """
 
     def __init__(self, network: Any) -> None:
         self.network = network
         self.before: Callable[[int], None] = lambda number: None
         self.change: Callable[[Tensor], Tensor] = lambda logits: logits
+        self.inputs: list[Tensor] = []
         self.shapes: list[tuple[int, int]] = []
 
     def __call__(self, ids: Tensor, rows: Rows, start: int, **how: bool) -> Tensor:
+        self.inputs.append(ids)
         self.shapes.append((ids.shape[0], ids.shape[1]))
         self.before(len(self.shapes))
         return self.change(self.network(ids, rows, start, **how))
 
     def step(self, ids: Tensor, positions: Tensor, rows: Rows, visible: int) -> Tensor:
+        self.inputs.append(ids)
         self.shapes.append((ids.shape[0], 1))
         self.before(len(self.shapes))
         return self.change(self.network.step(ids, positions, rows, visible))
@@ -130,7 +134,7 @@ class Bench:
         return len(taken)
 
 
-def check_same(found: tuple[Candidate, ...], expected: tuple[Candidate, ...]) -> None:
+def assert_same(found: tuple[Candidate, ...], expected: tuple[Candidate, ...]) -> None:
     """Token for token, and the log-probabilities to 1e-4."""
     for one, other in zip(found, expected, strict=True):
         assert dataclasses.replace(one, mean_logprob=None, min_logprob=None) == dataclasses.replace(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine_bench import DEVICE, Bench, check_same
+from engine_bench import DEVICE, Bench, assert_same
 from torch import Tensor
 
 from model_runtime.networks import kv_size
@@ -40,7 +40,7 @@ def test_every_split_of_the_prefill_gives_the_same_tokens(tmp_path: Path, chunk:
     bench = Bench(tmp_path)
     bench.engine.device = dataclasses.replace(DEVICE, prefill_chunk=chunk)
     expected = alone(tmp_path, PREFIXES[3], max_new_tokens=12)
-    check_same(bench.ask(PREFIXES[3], max_new_tokens=12).candidates, expected)
+    assert_same(bench.ask(PREFIXES[3], max_new_tokens=12).candidates, expected)
 
 
 def test_a_batch_of_all_lengths_gives_the_tokens_of_each_alone(
@@ -53,7 +53,7 @@ def test_a_batch_of_all_lengths_gives_the_tokens_of_each_alone(
     assert (4, 1) in bench.steps.shapes
     for number, prefix in PREFIXES.items():
         expected = alone(tmp_path, prefix, max_new_tokens=tokens[number])
-        check_same(bench.result(number).candidates, expected)
+        assert_same(bench.result(number).candidates, expected)
         assert expected[0].tokens == tokens[number]
 
 
@@ -67,7 +67,7 @@ def test_a_cached_prompt_joins_a_batch(bench: Bench, tmp_path: Path, number: int
     assert timing.cached_tokens == timing.prompt_tokens - 1
     for one in (1, number):
         expected = alone(tmp_path, PREFIXES[one], max_new_tokens=20)
-        check_same(bench.result(one).candidates, expected)
+        assert_same(bench.result(one).candidates, expected)
 
 
 def test_branch_rows_decode_beside_single_ones(bench: Bench, tmp_path: Path) -> None:
@@ -77,17 +77,17 @@ def test_branch_rows_decode_beside_single_ones(bench: Bench, tmp_path: Path) -> 
     bench.submit(3, PREFIXES[3], max_new_tokens=15)
     bench.serve()
     assert (5, 1) in bench.steps.shapes
-    check_same(
+    assert_same(
         bench.result(2).candidates, alone(tmp_path, PREFIXES[2], **several, max_new_tokens=15)
     )
     for number in (1, 3):
         expected = alone(tmp_path, PREFIXES[number], max_new_tokens=15)
-        check_same(bench.result(number).candidates, expected)
+        assert_same(bench.result(number).candidates, expected)
 
 
 def test_the_greedy_branch_gives_the_tokens_of_the_slot(bench: Bench, tmp_path: Path) -> None:
     found = bench.ask(PREFIXES[3], candidates=3, temperature=1.0, max_new_tokens=20).candidates
-    check_same(found[:1], alone(tmp_path, PREFIXES[3], max_new_tokens=20))
+    assert_same(found[:1], alone(tmp_path, PREFIXES[3], max_new_tokens=20))
 
 
 def test_seeds_of_two_requests_do_not_mix(bench: Bench, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_seeds_of_two_requests_do_not_mix(bench: Bench, tmp_path: Path) -> None:
     bench.serve()
     for number in (1, 2, 3):
         expected = alone(tmp_path, PREFIXES[number], seed=number, **drawn)
-        check_same(bench.result(number).candidates, expected)
+        assert_same(bench.result(number).candidates, expected)
 
 
 def test_a_cache_in_bfloat16_serves_the_same_requests(
@@ -150,7 +150,7 @@ def test_candidates_wait_for_the_branch_rows_of_another_request(
         bench.submit(number, PREFIXES[number], **several)
     bench.serve()
     for number in (1, 2):
-        check_same(bench.result(number).candidates, alone(tmp_path, PREFIXES[number], **several))
+        assert_same(bench.result(number).candidates, alone(tmp_path, PREFIXES[number], **several))
     assert max(rows for rows, _ in bench.steps.shapes) <= 5
 
 
@@ -174,7 +174,7 @@ def test_a_cancel_in_a_batch_costs_nobody_else(bench: Bench, tmp_path: Path, ste
     assert bench.free_slots() == 4
     for number in (1, 3):
         expected = alone(tmp_path, PREFIXES[number], max_new_tokens=20)
-        check_same(bench.result(number).candidates, expected)
+        assert_same(bench.result(number).candidates, expected)
 
 
 def test_a_deadline_in_a_batch_ends_one(bench: Bench) -> None:
@@ -247,7 +247,7 @@ def test_a_batch_request_pauses_and_goes_on_as_if_nothing_had_been(
     bench.serve()
     assert bench.said[-1][1].id == 1
     expected = alone(tmp_path, "x = 1\n" * 8, max_new_tokens=20, **fields)
-    check_same(bench.result(1).candidates, expected)
+    assert_same(bench.result(1).candidates, expected)
 
 
 def test_a_paused_batch_request_has_no_row_in_a_step(bench: Bench) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from engine_bench import Bench
+from networks import blank_rows
 from torch import Tensor
 
 from model_runtime.decoding.beam import Beams
 from model_runtime.decoding.continuation import Continuation
 from model_runtime.decoding.stopping import StopRules
-from model_runtime.networks.kv_cache import KVCache
 from model_runtime.prompts.rendering import render
 from model_runtime.wire.protocol import Candidate, Chunk, Failure, Generate, Reason
 
@@ -62,23 +62,12 @@ def texts(longest: int) -> Iterator[str]:
 
 def token_logprobs(bench: Bench, prefix: str, ids: list[int]) -> list[float]:
     """Of each of `ids` behind the prompt, by one plain pass through the network."""
-    model = bench.engine.model
     prompt = prompt_of(bench, prefix)
-    config = model.config
-    cache = KVCache(
-        layers=config.num_layers + 1,
-        heads=config.num_attention_heads,
-        head_dim=config.head_dim,
-        context=config.max_position_embeddings,
-        slots=1,
-        branches=0,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
     everything = torch.tensor([[*prompt, *ids]])
+    rows = blank_rows(bench.engine.model.config)
     network: Any = bench.steps.network
     with torch.inference_mode():
-        logits = network(everything, cache.rows([0]), 0, all_positions=True)[0]
+        logits = network(everything, rows, 0, all_positions=True)[0]
         logprobs = bench.steps.change(logits).log_softmax(-1)
     first = len(prompt) - 1
     return [float(logprobs[first + place, token]) for place, token in enumerate(ids)]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from safetensors.torch import load_file
+from golden_model import GoldenModel, longest, prompts
+from networks import blank_rows
 from torch import Tensor
 
 from model_runtime.errors import BadPromptError
@@ -35,43 +35,14 @@ def small() -> CodeGeeX:
 
 
 @pytest.fixture(scope="module")
-def golden(goldens: Path) -> CodeGeeX:
+def golden(golden_model: GoldenModel) -> CodeGeeX:
     """The published code's tiny model, from its own checkpoint layout."""
-    shape = json.loads((goldens / "model/config.json").read_text())["config"]
-    network = CodeGeeX(
-        CodeGeeXConfig(
-            hidden_size=shape["hidden_size"],
-            num_layers=shape["num_layers"],
-            num_attention_heads=shape["num_attention_heads"],
-            vocab_size=shape["padded_vocab_size"],
-            max_position_embeddings=shape["max_position_embeddings"],
-        )
-    )
-    nested = torch.load(goldens / "model/codegeex_tiny.pt", weights_only=True)
-    flat = flatten(nested["module"]["language_model"])
-    network.load_state_dict({name: tensor.float() for name, tensor in flat.items()})
-    return network.eval()
-
-
-def flatten(nested: Mapping[str, Any], path: str = "") -> dict[str, Tensor]:
-    flat: dict[str, Tensor] = {}
-    for name, value in nested.items():
-        if isinstance(value, Tensor):
-            flat[path + name] = value
-        else:
-            flat |= flatten(value, f"{path}{name}.")
-    return flat
+    return golden_model.network()
 
 
 def fresh_rows(network: CodeGeeX, batch: int = 1) -> Rows:
     """Rows full of NaN: reading a position nobody wrote shows."""
-    config = network.config
-    shape = (batch, config.num_attention_heads, config.max_position_embeddings, config.head_dim)
-    count = config.num_layers + 1
-    return Rows(
-        tuple(torch.full(shape, torch.nan) for _ in range(count)),
-        tuple(torch.full(shape, torch.nan) for _ in range(count)),
-    )
+    return blank_rows(network.config, batch, torch.nan)
 
 
 def full(network: CodeGeeX, ids: Tensor) -> Tensor:
@@ -88,99 +59,97 @@ def in_chunks(network: CodeGeeX, ids: Tensor, sizes: list[int]) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def check(found: Tensor, expected: Tensor, atol: float = 1e-4) -> None:
+def assert_near(found: Tensor, expected: Tensor, atol: float = 1e-4) -> None:
     torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
 # --- against the published code ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [f"prompt{index}" for index in range(8)] + ["batch"])
-def test_full_forward(goldens: Path, golden: CodeGeeX, name: str) -> None:
-    vectors = load_file(goldens / "model/logits.safetensors")
-    ids, logits = vectors[f"{name}.input_ids"], vectors[f"{name}.logits"]
-    if name != "batch":
-        ids, logits = ids.unsqueeze(0), logits.unsqueeze(0)
-    check(full(golden, ids), logits)
-    check(golden(ids, fresh_rows(golden, len(ids)), 0), logits[:, -1])
+def test_full_forward(golden_model: GoldenModel, golden: CodeGeeX) -> None:
+    vectors = golden_model.vectors("logits")
+    for name in prompts(vectors):
+        ids = torch.atleast_2d(vectors[f"{name}.input_ids"])
+        found = full(golden, ids)
+        assert_near(found, vectors[f"{name}.logits"].view_as(found))
+        assert_near(golden(ids, fresh_rows(golden, len(ids)), 0), found[:, -1])
 
 
-@pytest.mark.parametrize("case", range(3))
-def test_prefill_then_single_steps(goldens: Path, golden: CodeGeeX, case: int) -> None:
-    vectors = load_file(goldens / "model/incremental.safetensors")
-    ids = vectors[f"case{case}.input_ids"].unsqueeze(0)
-    prefill = int(vectors[f"case{case}.n_prefill"])
-    sizes = [prefill] + [1] * (ids.shape[1] - prefill)
-    check(in_chunks(golden, ids, sizes)[0], vectors[f"case{case}.logits"])
+def test_prefill_then_single_steps(golden_model: GoldenModel, golden: CodeGeeX) -> None:
+    vectors = golden_model.vectors("incremental")
+    for case in prompts(vectors):
+        ids = vectors[f"{case}.input_ids"].unsqueeze(0)
+        prefill = int(vectors[f"{case}.n_prefill"])
+        sizes = [prefill] + [1] * (ids.shape[1] - prefill)
+        assert_near(in_chunks(golden, ids, sizes)[0], vectors[f"{case}.logits"])
 
 
-def test_keys_and_values_of_every_layer(goldens: Path, golden: CodeGeeX) -> None:
-    vectors = load_file(goldens / "model/incremental.safetensors")
+def test_keys_and_values_of_every_layer(golden_model: GoldenModel, golden: CodeGeeX) -> None:
+    vectors = golden_model.vectors("incremental")
     ids = vectors["case0.input_ids"].unsqueeze(0)
     rows = fresh_rows(golden)
     golden(ids, rows, 0)
-    for layer, name in enumerate(["layer0", "layer1", "layer2", "top_query"]):
+    for layer, name in enumerate(
+        [*(f"layer{index}" for index in range(golden.config.num_layers)), "top_query"]
+    ):
         for kind, stored in (("key", rows.keys), ("value", rows.values)):
             found = stored[layer][0, :, : ids.shape[1]].transpose(0, 1)
-            check(found, vectors[f"case0.past.{name}.{kind}"])
+            assert_near(found, vectors[f"case0.past.{name}.{kind}"])
 
 
-def test_hidden_states(goldens: Path, golden: CodeGeeX) -> None:
-    vectors = load_file(goldens / "model/hidden.safetensors")
-    found = record_hidden(golden, vectors["input_ids"].unsqueeze(0))
-    assert len(found) == 20
+def test_hidden_states(golden_model: GoldenModel, golden: CodeGeeX) -> None:
+    vectors = golden_model.vectors("hidden")
+    ids = vectors["input_ids"].unsqueeze(0)
+    # The top query layer isn't called as a module; what it gives is seen in the logits.
+    others = ("fast_gelu.", "input_ids", "top_query_layer.output")
+    names = [name for name in vectors if not name.startswith(others)]
+    found = record_hidden(golden, ids, names)
+    assert found.keys() == set(names)
     for name, state in found.items():
-        check(state, vectors[name])
+        assert_near(state, vectors[name])
 
 
-def record_hidden(network: CodeGeeX, ids: Tensor) -> dict[str, Tensor]:
-    """What the named modules give, under the goldens' names."""
+def record_hidden(network: CodeGeeX, ids: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """What the modules of the goldens' names give, and the two that are inputs of modules."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, output: found.__setitem__(name, output[0])
 
-    layers, top = network.transformer.layers, network.transformer.topQueryLayer
-    named: dict[str, Any] = {
-        "final_layernorm": network.transformer.final_layernorm,
-        "layer0.mlp.dense_h_to_4h": layers[0].mlp.dense_h_to_4h,
-        **{f"layer{index}.output": layer for index, layer in enumerate(layers)},
+    def keep_input(name: str) -> Callable[..., None]:
+        return lambda _module, inputs: found.__setitem__(name, inputs[0][0])
+
+    blocks = network.transformer
+    inputs: dict[str, Any] = {
+        "embedding": blocks.layers[0],
+        "top_query_embedding": blocks.topQueryLayer.attention.query,
     }
-    for path, block in (("layer0", layers[0]), ("top_query_layer", top)):
-        named |= {
-            f"{path}.{part}": block.get_submodule(part)
-            for part in ("attention", "input_layernorm", "post_attention_layernorm")
-        }
-        named |= {
-            f"{path}.attention.{part}": block.attention.get_submodule(part)
-            for part in ("query", "key", "value")
-        }
-    named["layer0.mlp"] = layers[0].mlp
-    hooks = [module.register_forward_hook(keep(name)) for name, module in named.items()]
-    keep_queries = top.attention.query.register_forward_pre_hook(
-        lambda _module, inputs: found.__setitem__("top_query_embedding", inputs[0][0])
-    )
+    hooks = [module.register_forward_pre_hook(keep_input(name)) for name, module in inputs.items()]
+    for name in names:
+        if name not in inputs and name != "logits":
+            path = re.sub(r"^layer(\d+)", r"layers.\1", name).removesuffix(".output")
+            module = blocks.get_submodule(path.replace("top_query_layer", "topQueryLayer"))
+            hooks.append(module.register_forward_hook(keep(name)))
     found["logits"] = full(network, ids)[0]
-    for hook in [*hooks, keep_queries]:
+    for hook in hooks:
         hook.remove()
     return found
 
 
-def test_fast_gelu(goldens: Path) -> None:
-    vectors = load_file(goldens / "model/hidden.safetensors")
-    check(fast_gelu(vectors["fast_gelu.x"]), vectors["fast_gelu.y"], atol=1e-5)
+def test_fast_gelu(golden_model: GoldenModel) -> None:
+    vectors = golden_model.vectors("hidden")
+    assert_near(fast_gelu(vectors["fast_gelu.x"]), vectors["fast_gelu.y"], atol=1e-5)
 
 
-@pytest.mark.parametrize("case", range(7))
-def test_greedy_tokens(goldens: Path, golden: CodeGeeX, case: int) -> None:
+def test_greedy_tokens(golden_model: GoldenModel, golden: CodeGeeX) -> None:
     """Token for token, with the cache and without it."""
-    wanted = json.loads((goldens / "model/greedy.json").read_text())[case]
-    prompts = wanted.get("batch_prompts") or [wanted["prompt"]]
-    outputs = wanted.get("batch_tokens") or [wanted["tokens"]]
-    for prompt, output in zip(prompts, outputs, strict=True):
-        count, banned = len(output) - len(prompt), wanted.get("bad_ids", [])
-        assert greedy_cached(golden, prompt, count, banned) == output
-        assert greedy_uncached(golden, prompt, count, banned) == output
+    for wanted in golden_model.rules("greedy"):
+        starts = wanted.get("batch_prompts") or [wanted["prompt"]]
+        outputs = wanted.get("batch_tokens") or [wanted["tokens"]]
+        for prompt, output in zip(starts, outputs, strict=True):
+            count, banned = len(output) - len(prompt), wanted.get("bad_ids", [])
+            assert greedy_cached(golden, prompt, count, banned) == output
+            assert greedy_uncached(golden, prompt, count, banned) == output
 
 
 def greedy_cached(network: CodeGeeX, prompt: list[int], count: int, banned: list[int]) -> list[int]:
@@ -213,43 +182,44 @@ def test_every_split_of_the_prefill_gives_the_full_result(small: CodeGeeX) -> No
     ids = torch.randint(0, 64, (1, 24))
     expected = full(small, ids)
     for first in range(1, 24):
-        check(in_chunks(small, ids, [first, 24 - first]), expected)
+        assert_near(in_chunks(small, ids, [first, 24 - first]), expected)
 
 
 @pytest.mark.parametrize("sizes", [[1, 7, 1, 8, 7], [5] * 4 + [4], [1] * 24, [23, 1], [3, 21]])
 def test_chunks_of_any_size(small: CodeGeeX, sizes: list[int]) -> None:
     ids = torch.randint(0, 64, (2, 24))
-    check(in_chunks(small, ids, sizes), full(small, ids))
+    assert_near(in_chunks(small, ids, sizes), full(small, ids))
 
 
-def test_every_split_on_the_published_weights(golden: CodeGeeX, goldens: Path) -> None:
-    vectors = load_file(goldens / "model/logits.safetensors")
-    ids, expected = vectors["prompt5.input_ids"].unsqueeze(0), vectors["prompt5.logits"]
-    for first in range(1, 64):
-        check(in_chunks(golden, ids, [first, 64 - first])[0], expected)
+def test_every_split_on_the_published_weights(golden: CodeGeeX, golden_model: GoldenModel) -> None:
+    vectors = golden_model.vectors("logits")
+    prompt = longest(vectors)
+    ids, expected = vectors[f"{prompt}.input_ids"].unsqueeze(0), vectors[f"{prompt}.logits"]
+    for first in range(1, ids.shape[1]):
+        assert_near(in_chunks(golden, ids, [first, ids.shape[1] - first])[0], expected)
 
 
 def test_the_last_position_alone_is_the_last_of_all(small: CodeGeeX) -> None:
     ids = torch.randint(0, 64, (2, 20))
     rows = fresh_rows(small, 2)
     expected = full(small, ids)
-    check(small(ids[:, :9], rows, 0), expected[:, 8])
-    check(small(ids[:, 9:19], rows, 9), expected[:, 18])
-    check(small(ids[:, 19:], rows, 19), expected[:, 19])
+    assert_near(small(ids[:, :9], rows, 0), expected[:, 8])
+    assert_near(small(ids[:, 9:19], rows, 9), expected[:, 18])
+    assert_near(small(ids[:, 19:], rows, 19), expected[:, 19])
 
 
 def test_rows_do_not_see_each_other(small: CodeGeeX) -> None:
     ids = torch.randint(0, 64, (3, 12))
     together = full(small, ids)
     for index in range(3):
-        check(together[index], full(small, ids[index : index + 1])[0])
+        assert_near(together[index], full(small, ids[index : index + 1])[0])
 
 
 def test_later_tokens_do_not_change_earlier_logits(small: CodeGeeX) -> None:
     ids = torch.randint(0, 64, (1, 16))
     changed = ids.clone()
     changed[0, 10:] = (changed[0, 10:] + 1) % 64
-    check(full(small, ids)[:, :10], full(small, changed)[:, :10])
+    assert_near(full(small, ids)[:, :10], full(small, changed)[:, :10])
 
 
 def test_overwriting_what_a_longer_run_left(small: CodeGeeX) -> None:
@@ -258,7 +228,7 @@ def test_overwriting_what_a_longer_run_left(small: CodeGeeX) -> None:
     rows = fresh_rows(small)
     small(torch.randint(0, 64, (1, 24)), rows, 0)
     small(ids[:, :12], rows, 0)
-    check(small(ids[:, 12:], rows, 12), full(small, ids)[:, -1])
+    assert_near(small(ids[:, 12:], rows, 12), full(small, ids)[:, -1])
 
 
 @pytest.mark.parametrize("index", [None, [0, 1, 2], [2, 0, 1], [1], [2, 1]])
@@ -281,13 +251,13 @@ def test_a_step_of_rows_at_their_own_positions(small: CodeGeeX, index: list[int]
         positions = starts[chosen] + turn
         visible = int(positions.max()) + 1 + turn  # a bucket may be longer than needed
         found = small.step(ids[chosen, positions], positions, picked, visible)
-        check(found, expected[chosen, positions])
+        assert_near(found, expected[chosen, positions])
 
 
 def test_the_formula(small: CodeGeeX) -> None:
     """The paper's equations written out plainly, without cache or shared code."""
     ids = torch.randint(0, 64, (10,))
-    check(full(small, ids.unsqueeze(0))[0], plain_forward(dict(small.state_dict()), ids))
+    assert_near(full(small, ids.unsqueeze(0))[0], plain_forward(dict(small.state_dict()), ids))
 
 
 def plain_forward(weights: dict[str, Tensor], ids: Tensor) -> Tensor:
@@ -335,34 +305,33 @@ def test_layernorm_of_half_inputs_is_computed_in_float32(dtype: torch.dtype) -> 
     torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-3)
 
 
-def test_half_precision_gives_float32_logits(golden: CodeGeeX, goldens: Path) -> None:
-    vectors = load_file(goldens / "model/quant.safetensors")
-    half = CodeGeeX(golden.config)
-    half.load_state_dict(golden.state_dict())
-    half = half.half().eval()
-    rows = fresh_rows(golden)
-    half_rows = Rows(
-        tuple(row.half() for row in rows.keys), tuple(row.half() for row in rows.values)
-    )
-    logits = half(vectors["prompt2.input_ids"].unsqueeze(0), half_rows, 0, all_positions=True)
-    assert logits.dtype == torch.float32
-    check(logits[0], vectors["prompt2.logits_fp16cpu"].float(), atol=0.05)
+def test_half_precision_gives_float32_logits(golden_model: GoldenModel) -> None:
+    vectors, half = golden_model.vectors("quant"), golden_model.network().half()
+    for prompt in prompts(vectors):
+        rows = narrowed(fresh_rows(half), torch.float16)
+        ids = vectors[f"{prompt}.input_ids"].unsqueeze(0)
+        logits = half(ids, rows, 0, all_positions=True)
+        assert logits.dtype == torch.float32
+        assert_near(logits[0], vectors[f"{prompt}.logits_fp16cpu"].float(), atol=0.05)
 
 
 def test_rows_in_bfloat16_move_the_logits_by_their_rounding(
-    golden: CodeGeeX, goldens: Path
+    golden: CodeGeeX, golden_model: GoldenModel
 ) -> None:
     """A large cache on a CPU is kept so; the network computes in float32 all the same."""
-    ids = load_file(goldens / "model/logits.safetensors")["prompt5.input_ids"].unsqueeze(0)
+    vectors = golden_model.vectors("logits")
+    ids = vectors[f"{longest(vectors)}.input_ids"].unsqueeze(0)
+    length = ids.shape[1]
+    cut, steps = length // 2, length - 4
     rows = narrowed(fresh_rows(golden), torch.bfloat16)
-    found = [golden(ids[:, :40], rows, 0, all_positions=True)]
-    found.append(golden(ids[:, 40:60], rows, 40, all_positions=True))
+    found = [golden(ids[:, :cut], rows, 0, all_positions=True)]
+    found.append(golden(ids[:, cut:steps], rows, cut, all_positions=True))
     narrowed_steps = Rows(
         *(tuple(layer.nan_to_num() for layer in kind) for kind in (rows.keys, rows.values))
     )
-    for position in range(60, 64):
+    for position in range(steps, length):
         at = torch.tensor([position])
-        found.append(golden.step(ids[:, position], at, narrowed_steps, 64).unsqueeze(1))
+        found.append(golden.step(ids[:, position], at, narrowed_steps, length).unsqueeze(1))
     logits, expected = torch.cat(found, dim=1), full(golden, ids)
     assert logits.dtype == torch.float32
     # Far below what separates tokens, and far above what float32 rows would give.

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from networks import load_network
+from golden_model import GoldenModel, matrices, prompts
+from networks import blank_rows, load_network
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -31,7 +32,6 @@ from model_runtime.conversion.progress import Progress
 from model_runtime.errors import WeightsError
 from model_runtime.folders import native, opening
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.kv_cache import Rows
 from model_runtime.networks.quantization import quantize_int8
 
 ONE_SHARD = "model-00001-of-00001.safetensors"
@@ -169,75 +169,49 @@ def converted(source: Path, made: Path, *options: str, heads: int = 2) -> bytes:
 
 # --- against the published code ---------------------------------------------------------------
 
-GOLDEN_SOURCES: dict[str, Callable[[Path, Path], Path]] = {
-    "single": lambda model, _: model / "codegeex_tiny.pt",
-    "merged": lambda model, _: model / "variants/codegeex_tiny_qkv.pt",
-    "ranks": lambda model, _: model / "variants/mp2",
-    "mindspore": lambda model, tmp: mindspore(golden_tensors(model), tmp),
+GOLDEN_SOURCES: dict[str, Callable[[GoldenModel, Path], Path]] = {
+    "single": lambda golden, _: golden.checkpoint,
+    "merged": lambda golden, _: golden.folder / "variants/codegeex_tiny_qkv.pt",
+    "ranks": lambda golden, _: golden.folder / "variants/mp2",
+    "mindspore": lambda golden, tmp: mindspore(golden.tensors(), tmp),
 }
-
-
-def golden_tensors(model: Path) -> Tensors:
-    root = torch.load(model / "codegeex_tiny.pt", weights_only=True)["module"]["language_model"]
-    return dict(flattened(root))
-
-
-def flattened(nested: Mapping[str, Any], path: str = "") -> Any:
-    for name, value in nested.items():
-        if isinstance(value, Tensor):
-            yield path + name, value
-        else:
-            yield from flattened(value, f"{path}{name}.")
 
 
 @pytest.mark.parametrize("format", GOLDEN_SOURCES)
 def test_every_published_format_gives_the_published_logits(
-    goldens: Path, tmp_path: Path, format: str
+    golden_model: GoldenModel, tmp_path: Path, format: str
 ) -> None:
-    source = GOLDEN_SOURCES[format](goldens / "model", tmp_path)
-    found = converted(source, tmp_path / "made", heads=4)
-    assert found == converted(goldens / "model/codegeex_tiny.pt", tmp_path / "single", heads=4)
-    stored = load_file(tmp_path / "made" / ONE_SHARD)
-    expected = golden_tensors(goldens / "model")
+    heads = golden_model.config.num_attention_heads
+    source = GOLDEN_SOURCES[format](golden_model, tmp_path)
+    found = converted(source, tmp_path / "made", heads=heads)
+    assert found == converted(golden_model.checkpoint, tmp_path / "single", heads=heads)
+    stored, expected = load_file(tmp_path / "made" / ONE_SHARD), golden_model.tensors()
     assert stored.keys() == expected.keys()
     assert all(torch.equal(stored[name], expected[name]) for name in expected)
-    vectors = load_file(goldens / "model/logits.safetensors")
-    network = load_network(tmp_path / "made")
-    for prompt in range(8):
-        check_logits(network, vectors, f"prompt{prompt}", "logits")
+    vectors = golden_model.vectors("logits")
+    assert_logits(load_network(tmp_path / "made"), vectors, "logits")
 
 
 @pytest.mark.parametrize("format", GOLDEN_SOURCES)
-def test_int8_is_the_published_one(goldens: Path, tmp_path: Path, format: str) -> None:
-    source = GOLDEN_SOURCES[format](goldens / "model", tmp_path)
-    converted(source, tmp_path / "made", "--quantize", "int8", heads=4)
-    stored = load_file(tmp_path / "made" / ONE_SHARD)
-    vectors = load_file(goldens / "model/quant.safetensors")
-    for golden, name in {
-        "layer0.query": "layers.0.attention.query",
-        "layer0.h_to_4h": "layers.0.mlp.dense_h_to_4h",
-        "layer1.dense": "layers.1.attention.dense",
-        "layer2.4h_to_h": "layers.2.mlp.dense_4h_to_h",
-        "top.query": "topQueryLayer.attention.query",
-        "top.value": "topQueryLayer.attention.value",
-    }.items():
-        assert torch.equal(stored[f"transformer.{name}.weight"], vectors[f"{golden}.int8.q"])
-        scale = stored[f"transformer.{name}.weight.scale"]
-        assert torch.equal(scale, vectors[f"{golden}.int8.scale"])
-    network = load_network(tmp_path / "made")
-    for prompt in range(3):
-        check_logits(network, vectors, f"prompt{prompt}", "logits_int8_fp32")
+def test_int8_is_the_published_one(golden_model: GoldenModel, tmp_path: Path, format: str) -> None:
+    source = GOLDEN_SOURCES[format](golden_model, tmp_path)
+    heads = golden_model.config.num_attention_heads
+    converted(source, tmp_path / "made", "--quantize", "int8", heads=heads)
+    stored, vectors = load_file(tmp_path / "made" / ONE_SHARD), golden_model.vectors("quant")
+    for golden, name in matrices(vectors).items():
+        if name is not None:
+            assert torch.equal(stored[f"{name}.weight"], vectors[f"{golden}.int8.q"])
+            assert torch.equal(stored[f"{name}.weight.scale"], vectors[f"{golden}.int8.scale"])
+    assert_logits(load_network(tmp_path / "made"), vectors, "logits_int8_fp32")
 
 
-def check_logits(
-    network: CodeGeeX, vectors: Mapping[str, Tensor], prompt: str, expected: str
-) -> None:
-    ids, config = vectors[f"{prompt}.input_ids"].unsqueeze(0), network.config
-    shape = (config.num_layers + 1, 1, config.num_attention_heads, ids.shape[1], config.head_dim)
-    rows = Rows(torch.zeros(shape).unbind(0), torch.zeros(shape).unbind(0))
-    with torch.inference_mode():
-        logits = network(ids, rows, 0, all_positions=True)[0]
-    torch.testing.assert_close(logits, vectors[f"{prompt}.{expected}"], atol=1e-4, rtol=0)
+def assert_logits(network: CodeGeeX, vectors: Mapping[str, Tensor], expected: str) -> None:
+    for prompt in prompts(vectors):
+        ids = torch.atleast_2d(vectors[f"{prompt}.input_ids"])
+        with torch.inference_mode():
+            found = network(ids, blank_rows(network.config, len(ids)), 0, all_positions=True)
+        wanted = vectors[f"{prompt}.{expected}"].view_as(found)
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
 # --- formats ----------------------------------------------------------------------------------
@@ -393,10 +367,10 @@ def test_a_vocabulary_too_small_for_the_tokenizer(tensors: Tensors, tmp_path: Pa
 
 
 @pytest.fixture
-def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    """check(source, sentence, *options): exit code 2, one sentence, nothing left behind."""
+def assert_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """Called with source, sentence and options: exit code 2, one sentence, nothing left behind."""
 
-    def check(source: Path, sentence: str, *options: str) -> None:
+    def refused(source: Path, sentence: str, *options: str) -> None:
         place = tmp_path / "place"
         place.mkdir(exist_ok=True)
         arguments = ["convert", str(source), str(place / "made")]
@@ -407,7 +381,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         assert all("GB, " in note or "rounded" in note for note in notes)
         assert list(place.iterdir()) == []
 
-    return check
+    return refused
 
 
 class Touches:
@@ -420,54 +394,58 @@ class Touches:
         return (Path.touch, (self.path,))
 
 
-def test_code_in_a_pickle_is_not_run(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_code_in_a_pickle_is_not_run(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
     proof = tmp_path / "proof"
-    refused(saved(tmp_path, nested(tensors) | {"args": Touches(proof)}), "which is never run")
+    assert_refused(
+        saved(tmp_path, nested(tensors) | {"args": Touches(proof)}), "which is never run"
+    )
     assert not proof.exists()
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 5_000, -1_000, -1])
-def test_a_file_cut_off(tensors: Tensors, tmp_path: Path, refused: Any, keep: int) -> None:
+def test_a_file_cut_off(tensors: Tensors, tmp_path: Path, assert_refused: Any, keep: int) -> None:
     source = single(tensors, tmp_path)
     source.write_bytes(source.read_bytes()[:keep])
-    refused(source, f"{source} is cut off, damaged, or no checkpoint")
+    assert_refused(source, f"{source} is cut off, damaged, or no checkpoint")
 
 
 @pytest.mark.parametrize(
     "content", [[1, 2], {"a": 1}, {}, torch.ones(2), {"module": {"language_model": {}}}]
 )
-def test_a_file_without_a_model(tmp_path: Path, refused: Any, content: object) -> None:
-    refused(saved(tmp_path, content), "model.pt ")
+def test_a_file_without_a_model(tmp_path: Path, assert_refused: Any, content: object) -> None:
+    assert_refused(saved(tmp_path, content), "model.pt ")
 
 
-def test_an_old_pickle(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_an_old_pickle(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
     torch.save(tensors, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    refused(tmp_path / "old.pt", "no checkpoint that PyTorch 1.6 or newer wrote")
+    assert_refused(tmp_path / "old.pt", "no checkpoint that PyTorch 1.6 or newer wrote")
 
 
-def test_nothing_there(tmp_path: Path, refused: Any) -> None:
-    refused(tmp_path / "nowhere", "There is no checkpoint")
+def test_nothing_there(tmp_path: Path, assert_refused: Any) -> None:
+    assert_refused(tmp_path / "nowhere", "There is no checkpoint")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "is no checkpoint: it needs mp_rank_00_model_states.pt")
+    assert_refused(tmp_path / "empty", "is no checkpoint: it needs mp_rank_00_model_states.pt")
 
 
-def test_a_folder_in_the_place_of_a_file(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_a_folder_in_the_place_of_a_file(
+    tensors: Tensors, tmp_path: Path, assert_refused: Any
+) -> None:
     """Root may read every file, but nobody a folder."""
     folder = ranks(tensors, tmp_path)
     rank_file(folder, 1).unlink()
     rank_file(folder, 1).mkdir()
-    refused(folder, f"{rank_file(folder, 1)} can't be read: Is a directory")
+    assert_refused(folder, f"{rank_file(folder, 1)} can't be read: Is a directory")
     folder = mindspore(tensors, tmp_path)
     (folder / "backbone.layernorm.gamma.npy").unlink()
     (folder / "backbone.layernorm.gamma.npy").mkdir()
-    refused(folder, "backbone.layernorm.gamma.npy can't be read: Is a directory")
+    assert_refused(folder, "backbone.layernorm.gamma.npy can't be read: Is a directory")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_cannot_be_read(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_a_file_that_cannot_be_read(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
     source = single(tensors, tmp_path)
     source.chmod(0)
-    refused(source, "can't be read: Permission denied")
+    assert_refused(source, "can't be read: Permission denied")
 
 
 def without(tensors: Tensors, name: str) -> Tensors:
@@ -497,34 +475,34 @@ def without(tensors: Tensors, name: str) -> Tensors:
 def test_tensors_that_do_not_fit(
     tensors: Tensors,
     tmp_path: Path,
-    refused: Any,
+    assert_refused: Any,
     change: Callable[[Tensors], Tensors],
     sentence: str,
 ) -> None:
     source = saved(tmp_path, change(tensors))
-    refused(source, sentence)
+    assert_refused(source, sentence)
 
 
-def test_another_family(tmp_path: Path, refused: Any) -> None:
+def test_another_family(tmp_path: Path, assert_refused: Any) -> None:
     gpt2 = {"transformer.wte.weight": torch.ones(8, 4), "transformer.h.0.ln_1.bias": torch.ones(4)}
-    refused(saved(tmp_path, gpt2), "holds another model than CodeGeeX-13B")
-    refused(options.EMBEDDED_FOLDER, "holds another model than CodeGeeX-13B")
+    assert_refused(saved(tmp_path, gpt2), "holds another model than CodeGeeX-13B")
+    assert_refused(options.EMBEDDED_FOLDER, "holds another model than CodeGeeX-13B")
 
 
-def test_heads(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_heads(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
     source = single(tensors, tmp_path)
-    refused(source, "add --heads N", "--quantize", "int8")
-    refused(source, "3 attention heads can't share a hidden size of 32", "--heads", "3")
-    refused(source, "-2 attention heads can't", "--heads", "-2")
-    refused(source, "use one of none, int8, int4", "--quantize", "int3")
+    assert_refused(source, "add --heads N", "--quantize", "int8")
+    assert_refused(source, "3 attention heads can't share a hidden size of 32", "--heads", "3")
+    assert_refused(source, "-2 attention heads can't", "--heads", "-2")
+    assert_refused(source, "use one of none, int8, int4", "--quantize", "int3")
 
 
-def test_missing_ranks(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_missing_ranks(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
     folder = ranks(tensors, tmp_path, 4)
     rank_file(folder, 3).unlink()
-    refused(folder, "has 3 of the 4 ranks of its checkpoint")
+    assert_refused(folder, "has 3 of the 4 ranks of its checkpoint")
     rank_file(folder, 1).unlink()
-    refused(folder, "lacks mp_rank_01_model_states.pt")
+    assert_refused(folder, "lacks mp_rank_01_model_states.pt")
 
 
 def test_ranks_are_ordered_by_number(tensors: Tensors, tmp_path: Path) -> None:
@@ -535,54 +513,56 @@ def test_ranks_are_ordered_by_number(tensors: Tensors, tmp_path: Path) -> None:
     assert converted(folder, tmp_path / "made") == expected
 
 
-def test_ranks_of_different_checkpoints(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_ranks_of_different_checkpoints(
+    tensors: Tensors, tmp_path: Path, assert_refused: Any
+) -> None:
     folder = ranks(tensors, tmp_path)
 
     def replace(change: Tensors) -> None:
         torch.save(nested(rank(tensors, 1, 2) | change), rank_file(folder, 1))
 
     replace({NORM: torch.zeros(32).half()})
-    refused(folder, "The ranks come from different checkpoints")
+    assert_refused(folder, "The ranks come from different checkpoints")
     replace({WORDS: torch.zeros(9, 31).half()})
-    refused(folder, f"The ranks' parts of {WORDS} don't fit together")
+    assert_refused(folder, f"The ranks' parts of {WORDS} don't fit together")
     torch.save(nested(without(rank(tensors, 1, 2), NORM)), rank_file(folder, 1))
-    refused(folder, f"don't both hold {NORM}")
+    assert_refused(folder, f"don't both hold {NORM}")
     rank_file(folder, 1).write_bytes(b"")
-    refused(folder, "mp_rank_01_model_states.pt is cut off")
+    assert_refused(folder, "mp_rank_01_model_states.pt is cut off")
 
 
-def test_a_rank_alone(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
-    refused(rank_file(ranks(tensors, tmp_path), 0), "[32, 32]; floats [64, 32] are needed")
+def test_a_rank_alone(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
+    assert_refused(rank_file(ranks(tensors, tmp_path), 0), "[32, 32]; floats [64, 32] are needed")
 
 
-def test_bad_arrays(tensors: Tensors, tmp_path: Path, refused: Any) -> None:
+def test_bad_arrays(tensors: Tensors, tmp_path: Path, assert_refused: Any) -> None:
     folder = mindspore(tensors, tmp_path)
     file = folder / "backbone.blocks.1.attention.dense1.weight.npy"
     good = file.read_bytes()
     file.write_bytes(good[:-5])
-    refused(folder, f"{file} is cut off, damaged")
+    assert_refused(folder, f"{file} is cut off, damaged")
     file.write_bytes(b"")
-    refused(folder, f"{file} is cut off, damaged")
+    assert_refused(folder, f"{file} is cut off, damaged")
     np.save(file, np.array([Touches(tmp_path / "proof")], dtype=object), allow_pickle=True)
-    refused(folder, f"{file} is cut off, damaged, or no array of numbers")
+    assert_refused(folder, f"{file} is cut off, damaged, or no array of numbers")
     np.save(file, np.array(["text"]))
-    refused(folder, f"{file} is cut off, damaged, or no array of numbers")
+    assert_refused(folder, f"{file} is cut off, damaged, or no array of numbers")
     file.unlink()
-    refused(folder, f"lacks 1 tensors, {QUERY} among them")
+    assert_refused(folder, f"lacks 1 tensors, {QUERY} among them")
 
 
 def test_a_converted_folder_that_will_not_do(
-    tensors: Tensors, tmp_path: Path, refused: Any
+    tensors: Tensors, tmp_path: Path, assert_refused: Any
 ) -> None:
     source = single(tensors, tmp_path)
     converted(source, tmp_path / "int8", "--quantize", "int8")
-    refused(tmp_path / "int8", "start from the float16 checkpoint")
+    assert_refused(tmp_path / "int8", "start from the float16 checkpoint")
     converted(source, tmp_path / "half")
     shard = tmp_path / "half" / ONE_SHARD
     data = bytearray(shard.read_bytes())
     data[-1] ^= 1
     shard.write_bytes(data)
-    refused(tmp_path / "half", "is damaged: its checksum")
+    assert_refused(tmp_path / "half", "is damaged: its checksum")
 
 
 # --- the target -------------------------------------------------------------------------------
@@ -610,12 +590,12 @@ def test_a_target_in_no_folder(
 
 
 def test_no_space(
-    tensors: Tensors, tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+    tensors: Tensors, tmp_path: Path, assert_refused: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = single(tensors, tmp_path)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(target.shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
-    refused(source, "has 0.01 GB free; 0.01 GB are needed")
+    assert_refused(source, "has 0.01 GB free; 0.01 GB are needed")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no file size limit")

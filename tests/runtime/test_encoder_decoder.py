@@ -194,11 +194,10 @@ def test_a_gap_is_filled_and_its_marks_are_no_text(bench: Bench, model: LoadedMo
     bench.steps.change = change
     (found,) = bench.ask("def f(", suffix="): pass").candidates
     assert (found.text, found.finish) == ("ab", "end")
-    tokens = bench.engine.cache._slots[0].tokens
-    shown = [model.tokenizer.decode([id_]) for id_ in tokens[1:7]]
-    assert "".join(shown) == "def f("
-    assert tokens[0] == 1
-    assert tokens[7] == 3
+    (read,) = bench.steps.inputs[0].tolist()
+    assert model.tokenizer.decode(read[1:7]) == "def f("
+    assert read[0] == 1
+    assert read[7] == 3
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Decoding:
         self.recorder = Recorder()
         self.graphs = DecodeGraphs(self.network, self.recorder)
 
-    def check(self, numbers: Sequence[int], ids: Sequence[int]) -> None:
+    def assert_as_without(self, numbers: Sequence[int], ids: Sequence[int]) -> None:
         """Recorded, a step gives what the network gives for each row alone."""
         positions = [len(PROMPTS[number]) for number in numbers]
         found = self.graphs.step(ids, positions, self.cache.rows(numbers))
@@ -83,8 +83,8 @@ class Decoding:
 )
 def test_a_recorded_step_is_the_networks(numbers: list[int]) -> None:
     decoding = Decoding()
-    decoding.check(numbers, [40 + number for number in numbers])
-    decoding.check(numbers, [90 - number for number in numbers])
+    decoding.assert_as_without(numbers, [40 + number for number in numbers])
+    decoding.assert_as_without(numbers, [90 - number for number in numbers])
     assert (decoding.recorder.captured, decoding.recorder.replayed) == (1, 2)
 
 
@@ -92,22 +92,22 @@ def test_scattered_rows_share_a_recording_of_their_number() -> None:
     """Three rows are filled up to four; which rows they are is an input."""
     decoding = Decoding()
     for numbers in ([0, 2, 3], [3, 0, 2], [2, 4, 3, 0], [0, 3, 2]):
-        decoding.check(numbers, [50] * len(numbers))
+        decoding.assert_as_without(numbers, [50] * len(numbers))
     assert decoding.recorder.captured == 1
 
 
 def test_a_longer_context_is_another_recording() -> None:
     decoding = Decoding()
-    decoding.check([0], [50])
-    decoding.check([1], [50])
-    decoding.check([1, 2], [50, 51])
+    decoding.assert_as_without([0], [50])
+    decoding.assert_as_without([1], [50])
+    decoding.assert_as_without([1, 2], [50, 51])
     assert decoding.recorder.captured == 3
 
 
 def test_filling_up_leaves_the_other_rows_alone() -> None:
     decoding = Decoding()
     before = [keys.clone() for keys in decoding.cache.rows([3]).keys]
-    decoding.check([0, 2, 4], [50, 51, 52])
+    decoding.assert_as_without([0, 2, 4], [50, 51, 52])
     after = decoding.cache.rows([3]).keys
     assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
@@ -128,16 +128,16 @@ def test_where_recording_fails_steps_run_unrecorded(
     decoding = Decoding()
     decoding.graphs = DecodeGraphs(decoding.network, refuses)
     for numbers in ([0], [0, 2], [1, 2, 3]):
-        decoding.check(numbers, [50] * len(numbers))
+        decoding.assert_as_without(numbers, [50] * len(numbers))
     # Once; another test's handler may be listening too.
     assert set(caplog.messages) == {"decode steps aren't recorded: it fails with RuntimeError"}
 
 
 def test_after_clear_everything_is_recorded_anew() -> None:
     decoding = Decoding()
-    decoding.check([0], [50])
+    decoding.assert_as_without([0], [50])
     decoding.graphs.clear()
-    decoding.check([0], [50])
+    decoding.assert_as_without([0], [50])
     assert decoding.recorder.captured == 2
 
 

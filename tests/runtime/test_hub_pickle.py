@@ -71,7 +71,7 @@ def convert(source: Path, to: Path, *more: str) -> int:
     return main(["convert", str(source), str(to), *more])
 
 
-def refused(capsys: pytest.CaptureFixture[str], source: Path, *words: str) -> None:
+def assert_refused(capsys: pytest.CaptureFixture[str], source: Path, *words: str) -> None:
     """One sentence, and no target."""
     to = source.parent / "refused"
     assert convert(source, to) == 2
@@ -171,7 +171,7 @@ def test_code_in_a_pickle_never_runs(
     source = codegen(tmp_path / "source")
     monkeypatch.chdir(tmp_path)
     torch.save({"x": Code()}, source / PICKLE)
-    refused(capsys, source, "holds code", "never run")
+    assert_refused(capsys, source, "holds code", "never run")
     assert not (tmp_path / "it_ran").exists()
 
 
@@ -218,20 +218,20 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     source = codegen(tmp_path / "source")
     spoil(source)
-    refused(capsys, source, *words)
+    assert_refused(capsys, source, *words)
 
 
 def test_a_missing_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = codegen(tmp_path / "source", 3)
     (source / "pytorch_model-00002-of-00003.bin").unlink()
-    refused(capsys, source, "lacks pytorch_model-00002-of-00003.bin")
+    assert_refused(capsys, source, "lacks pytorch_model-00002-of-00003.bin")
     (source / "pytorch_model.bin.index.json").write_text("[]")
-    refused(capsys, source, "can't be understood")
+    assert_refused(capsys, source, "can't be understood")
 
 
 def test_what_needs_no_conversion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tiny_hub.write_folder(tmp_path / "source", "codegen")
-    refused(capsys, source, "has safetensors already", f"models use {source}")
+    assert_refused(capsys, source, "has safetensors already", f"models use {source}")
 
 
 def test_quantize_is_for_another_network(
@@ -248,7 +248,7 @@ def test_a_full_disk_is_seen_before_anything_is_written(
     source = codegen(tmp_path / "source")
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(target.shutil, "disk_usage", lambda _: full)
-    refused(capsys, source, "GB free")
+    assert_refused(capsys, source, "GB free")
 
 
 def test_a_pickle_is_opened_anew_now_and_then(

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from networks import load_network
+from golden_model import GoldenModel, prompts
+from networks import blank_rows, load_network
 from safetensors.torch import load_file, save_file
 from tiny import config, network, write_folder
 from torch import Tensor
@@ -20,11 +21,10 @@ from torch import Tensor
 from model_runtime.errors import WeightsError
 from model_runtime.folders import opening
 from model_runtime.networks import linear
-from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
+from model_runtime.networks.codegeex import CodeGeeX
 from model_runtime.networks.kernels import choice, cpu
 from model_runtime.networks.kernels.cpu import OneDnnInt8, PackedInt4
 from model_runtime.networks.kernels.dequantizing import Dequantizing
-from model_runtime.networks.kv_cache import Rows
 from model_runtime.networks.linear import Int4Linear, Int8Linear
 from model_runtime.networks.quantization import (
     Int8Matrix,
@@ -55,7 +55,7 @@ def int4(weight: Tensor) -> QuantizedMatrix:
     return quantize_int4(weight.half())
 
 
-def check(found: Tensor, expected: Tensor, error: float) -> None:
+def assert_near(found: Tensor, expected: Tensor, error: float) -> None:
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
     assert float((found - expected).norm()) <= error * float(expected.norm())
@@ -79,7 +79,7 @@ def test_the_layer_is_the_float_product(
     matrix, bias = quantize(random(*shape)), random(shape[0], seed=1)
     for leading in [(1,), (2, 5), (1, 40)]:
         x = random(*leading, shape[1], seed=2)
-        check(layer(matrix, bias)(x), F.linear(x, matrix.dequantized().float(), bias), error)
+        assert_near(layer(matrix, bias)(x), F.linear(x, matrix.dequantized().float(), bias), error)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -92,7 +92,7 @@ def test_without_an_operator_it_dequantizes(
     built = layer(matrix, bias)
     assert isinstance(built.kernel, Dequantizing)
     expected = F.linear(x.float(), matrix.dequantized().float(), bias.float())
-    check(built(x).float(), expected, 0 if dtype == torch.float32 else 1e-2)
+    assert_near(built(x).float(), expected, 0 if dtype == torch.float32 else 1e-2)
 
 
 @pytest.mark.parametrize("kernel", [choice.int8_kernel, choice.int4_kernel])
@@ -120,7 +120,7 @@ def test_int8_rows_of_any_size_at_once() -> None:
         F.linear(x, matrix.dequantized().float()),
     )
     for row in range(6):
-        check(found[row], expected[row], 1e-3)
+        assert_near(found[row], expected[row], 1e-3)
 
 
 def test_int8_does_not_depend_on_how_positions_are_grouped() -> None:
@@ -138,7 +138,9 @@ def test_int8_of_the_largest_sums() -> None:
     matrix = Int8Matrix(*quantize_int8(torch.ones(64, 20480).half()))
     x = torch.ones(2, 20480)
     x[1] = -1
-    check(OneDnnInt8(matrix)(x, torch.zeros(64)), F.linear(x, matrix.dequantized().float()), 1e-3)
+    assert_near(
+        OneDnnInt8(matrix)(x, torch.zeros(64)), F.linear(x, matrix.dequantized().float()), 1e-3
+    )
 
 
 def test_int4_extremes() -> None:
@@ -151,7 +153,7 @@ def test_int4_extremes() -> None:
         F.linear(x, matrix.dequantized().float()),
     )
     for row in range(4):
-        check(found[row], expected[row], 6e-3)
+        assert_near(found[row], expected[row], 6e-3)
 
 
 @pytest.mark.parametrize("broken", ["missing", "wrong"])
@@ -180,95 +182,71 @@ def test_a_broken_operator_is_found_out(
 # --- the network ------------------------------------------------------------------------------
 
 
-def rows_for(shape: CodeGeeXConfig, dtype: torch.dtype = torch.float32) -> Rows:
-    size = (1, shape.num_attention_heads, shape.max_position_embeddings, shape.head_dim)
-    blank = [torch.zeros(size, dtype=dtype) for _ in range(2 * (shape.num_layers + 1))]
-    return Rows(tuple(blank[::2]), tuple(blank[1::2]))
-
-
-def golden_network(
-    goldens: Path, quantize: Callable[[Tensor], Any], dtype: torch.dtype
+def quantized(
+    golden: GoldenModel, quantize: Callable[[Tensor], Any], dtype: torch.dtype
 ) -> CodeGeeX:
     """The published tiny model with every Linear of its blocks quantized and served so."""
-    shape = json.loads((goldens / "model/config.json").read_text())["config"]
-    built = CodeGeeX(
-        CodeGeeXConfig(
-            shape["hidden_size"],
-            shape["num_layers"],
-            shape["num_attention_heads"],
-            shape["padded_vocab_size"],
-            shape["max_position_embeddings"],
-        )
-    )
-    nested = torch.load(goldens / "model/codegeex_tiny.pt", weights_only=True)
-    tensors = flatten(nested["module"]["language_model"])
-    built.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    built = golden.network()
     matrices = {
-        f"{name}.weight": quantize(tensors[f"{name}.weight"])
+        f"{name}.weight": quantize(part.weight.half())
         for name, part in built.named_modules()
         if isinstance(part, torch.nn.Linear)
     }
-    assert len(matrices) == 24
+    assert len(matrices) == 6 * (golden.config.num_layers + 1)
     linear.replace(built, matrices, CPU, dtype)
     return built.to(dtype).eval()
 
 
-def flatten(nested: Any, path: str = "") -> dict[str, Tensor]:
-    if isinstance(nested, Tensor):
-        return {path.removesuffix("."): nested}
-    parts = [flatten(value, f"{path}{name}.") for name, value in nested.items()]
-    return {name: tensor for part in parts for name, tensor in part.items()}
-
-
 def logits_of(built: CodeGeeX, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    rows = rows_for(built.config, dtype)
+    rows = blank_rows(built.config, dtype=dtype)
     logits: Tensor = built(ids.unsqueeze(0), rows, 0, all_positions=True)[0]
     return logits
 
 
-@pytest.mark.parametrize("prompt", ["prompt0", "prompt1", "prompt2"])
 @pytest.mark.parametrize(
     ("dtype", "name", "atol"),
     [(torch.float32, "logits_int8_fp32", 1e-4), (torch.float16, "logits_int8_fp16cpu", 0.05)],
 )
 def test_dequantizing_gives_the_published_int8_logits(
-    goldens: Path,
-    prompt: str,
+    golden_model: GoldenModel,
     dtype: torch.dtype,
     name: str,
     atol: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without_operators(monkeypatch)
-    vectors = load_file(goldens / "model/quant.safetensors")
-    found = logits_of(golden_network(goldens, int8, dtype), vectors[f"{prompt}.input_ids"], dtype)
-    expected = vectors[f"{prompt}.{name}"].float()
-    torch.testing.assert_close(found, expected, atol=atol, rtol=0)
+    vectors, built = golden_model.vectors("quant"), quantized(golden_model, int8, dtype)
+    for prompt in prompts(vectors):
+        found = logits_of(built, vectors[f"{prompt}.input_ids"], dtype)
+        expected = vectors[f"{prompt}.{name}"].float()
+        torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
-@pytest.mark.parametrize("prompt", ["prompt0", "prompt1", "prompt2"])
-def test_the_operator_gives_the_published_int8_logits(goldens: Path, prompt: str) -> None:
-    """It doesn't round the dequantized weights to float16; INT8 itself costs 0.18."""
+def test_the_operator_gives_the_published_int8_logits(golden_model: GoldenModel) -> None:
+    """It doesn't round the dequantized weights to float16; INT8 itself costs more than that."""
     require(cpu.why_not_onednn())
-    vectors = load_file(goldens / "model/quant.safetensors")
-    built = golden_network(goldens, int8, torch.float32)
+    vectors, built = golden_model.vectors("quant"), quantized(golden_model, int8, torch.float32)
     assert isinstance(built.transformer.layers[0].mlp.dense_h_to_4h.kernel, OneDnnInt8)
-    found = logits_of(built, vectors[f"{prompt}.input_ids"])
-    torch.testing.assert_close(found, vectors[f"{prompt}.logits_int8_fp32"], atol=0.02, rtol=0)
+    atol = golden_model.about["quant_effect_max_abs"]["int8_vs_fp32"] / 8
+    for prompt in prompts(vectors):
+        found = logits_of(built, vectors[f"{prompt}.input_ids"])
+        expected = vectors[f"{prompt}.logits_int8_fp32"]
+        torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
 def test_the_int4_operator_gives_the_logits_of_dequantizing(
-    goldens: Path, monkeypatch: pytest.MonkeyPatch
+    golden_model: GoldenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What bfloat16 costs is small beside what INT4 itself costs."""
     require(cpu.why_not_packed_int4())
-    vectors = load_file(goldens / "model/quant.safetensors")
-    ids, exact = vectors["prompt0.input_ids"], vectors["prompt0.logits_fp32"]
-    served = golden_network(goldens, int4, torch.float32)
+    vectors = golden_model.vectors("quant")
+    prompt = prompts(vectors)[0]
+    ids, exact = vectors[f"{prompt}.input_ids"], vectors[f"{prompt}.logits_fp32"]
+    served = quantized(golden_model, int4, torch.float32)
     assert isinstance(served.transformer.layers[0].mlp.dense_h_to_4h.kernel, PackedInt4)
     found = logits_of(served, ids)
     without_operators(monkeypatch)
-    expected = logits_of(golden_network(goldens, int4, torch.float32), ids)
+    expected = logits_of(quantized(golden_model, int4, torch.float32), ids)
     assert (found - expected).norm() < 0.1 * (expected - exact).norm()
 
 
@@ -310,7 +288,7 @@ def test_large_models_stay_quantized_and_small_ones_do_not(
     assert sum(isinstance(part, layer) for part in large.modules()) == 18 + (layer is Int8Linear)
     assert not any(isinstance(part, torch.nn.Linear) for part in large.modules())
     ids = torch.arange(40, 60)
-    check(logits_of(large, ids), logits_of(small, ids), 2e-2)
+    assert_near(logits_of(large, ids), logits_of(small, ids), 2e-2)
 
 
 @pytest.mark.parametrize("change", ["scale", "codes"])

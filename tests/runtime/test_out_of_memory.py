@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine_bench import Bench, check_same
+from engine_bench import Bench, assert_same
 
 from model_runtime.networks import kv_cache, kv_storage
 from model_runtime.networks.kv_cache import SHORTEST_CONTEXT
@@ -117,7 +117,7 @@ def test_candidates_go_on_in_rows_that_lie_apart(bench: Bench, tmp_path: Path) -
     assert any(one[0] == 2 and other[0] == 1 and one[1] == other[1] > 1 for one, other in shapes)
     for number in (1, 2, 3):
         alone = Bench(tmp_path).ask(f"value_{number} = ", **fields[number]).candidates
-        check_same(bench.result(number).candidates, alone)
+        assert_same(bench.result(number).candidates, alone)
 
 
 def test_it_shrinks_until_it_fits_and_says_each_size_once(

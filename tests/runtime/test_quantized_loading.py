@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from safetensors.torch import load_file
-from test_codegeex import flatten, full
+from golden_model import GoldenModel, prompts
+from networks import load_network
+from test_codegeex import full
 from torch import nn
 
 from model_runtime.engine import loading
@@ -32,49 +32,41 @@ MIB = 2**20
 
 
 @pytest.fixture(scope="module")
-def golden_folder(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published code's tiny network in float16, with a tokenizer of bytes."""
-    shape = json.loads((goldens / "model/config.json").read_text())["config"]
-    config = CodeGeeXConfig(
-        hidden_size=shape["hidden_size"],
-        num_layers=shape["num_layers"],
-        num_attention_heads=shape["num_attention_heads"],
-        vocab_size=shape["padded_vocab_size"],
-        max_position_embeddings=shape["max_position_embeddings"],
-    )
-    nested = torch.load(goldens / "model/codegeex_tiny.pt", weights_only=True)
-    network = CodeGeeX(config)
-    network.load_state_dict(flatten(nested["module"]["language_model"]))
-    return tiny.write_folder(
-        tmp_path_factory.mktemp("golden") / "model", config, weights=network.half()
-    )
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny network of a width that every scheme takes."""
+    return tiny.write_folder(tmp_path_factory.mktemp("made") / "model", tiny.config(hidden=64))
 
 
-# Relative to the float32 logits of the published code. A network of 64 wide layers averages less
-# out than a real one; INT8 with its two activation rows is the only one that rounds weights alone.
+# Beside the error of the published scheme, which rounds weights alone, as ours of that name do.
 @pytest.mark.parametrize(
-    ("scheme", "largest"), [("int8", 0.02), ("llm.int8", 0.04), ("nf4", 0.3), ("int4", 0.5)]
+    ("scheme", "published", "times"),
+    [("int8", "int8", 1.1), ("llm.int8", "int8", 2), ("nf4", "int4", 1), ("int4", "int4", 1.2)],
 )
 @torch.inference_mode()
 def test_logits_stay_near_the_published_ones(
-    scheme: str, largest: float, golden_folder: Path, goldens: Path
+    scheme: str, published: str, times: float, golden_model: GoldenModel, tmp_path: Path
 ) -> None:
-    network = opening.load(str(golden_folder), CPU, torch.float32, scheme).network
-    vectors = load_file(goldens / "model/logits.safetensors")
-    errors = []
-    for index in range(8):
-        ids, logits = vectors[f"prompt{index}.input_ids"], vectors[f"prompt{index}.logits"]
-        found = full(network, ids.unsqueeze(0))[0]
-        errors.append(float((found - logits).norm() / logits.norm()))
-    assert 0 < max(errors) < largest
+    shape = golden_model.config
+    if scheme == "nf4" and shape.hidden_size % 64:
+        pytest.skip("bitsandbytes' NF4 for CPUs takes widths that 64 divides")
+    made = tiny.write_folder(tmp_path / "model", shape, weights=golden_model.network().half())
+    network = load_network(made, scheme)
+    vectors, ours, theirs = golden_model.vectors("quant"), [], []
+    for prompt in prompts(vectors):
+        exact = vectors[f"{prompt}.logits_fp32"]
+        found = full(network, vectors[f"{prompt}.input_ids"].unsqueeze(0))[0]
+        ours.append(float((found - exact).norm() / exact.norm()))
+        rounded = vectors[f"{prompt}.logits_{published}_fp32"]
+        theirs.append(float((rounded - exact).norm() / exact.norm()))
+    assert 0 < max(ours) < times * max(theirs)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_it_completes(scheme: str, golden_folder: Path) -> None:
+def test_it_completes(scheme: str, folder: Path) -> None:
     said: list[Any] = []
     scheduler = Scheduler(lambda _job, message: said.append(message))
     engine = loading.load_engine(
-        str(golden_folder),
+        str(folder),
         "cpu",
         scheme,
         scheduler,
@@ -107,9 +99,9 @@ def test_no_float_matrix_is_left(scheme: str, tmp_path: Path) -> None:
 
 
 def test_a_warning_for_every_product_is_not_logged(
-    golden_folder: Path, capfd: pytest.CaptureFixture[str]
+    folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    network = opening.load(str(golden_folder), CPU, torch.float32, "llm.int8").network
+    network = opening.load(str(folder), CPU, torch.float32, "llm.int8").network
     with torch.inference_mode():
         full(network, torch.tensor([[1, 2, 3]]))
     assert capfd.readouterr() == ("", "")
@@ -132,10 +124,10 @@ def test_the_precision_it_is_stored_in_is_no_change() -> None:
     assert opening.plan("codegeex-nano", CPU, torch.float32, "int8").kept == "int8"
 
 
-def test_bitsandbytes_is_refused_on_an_npu(golden_folder: Path) -> None:
+def test_bitsandbytes_is_refused_on_an_npu(folder: Path) -> None:
     place: Any = SimpleNamespace(type="npu")  # torch knows the name with its plugin only
     with pytest.raises(WeightsError, match="bitsandbytes has no nf4 for NPUs; use int8 or int4"):
-        opening.plan(str(golden_folder), place, torch.float16, "nf4")
+        opening.plan(str(folder), place, torch.float16, "nf4")
 
 
 # --- memory, in a process of its own -------------------------------------------------------------

@@ -23,7 +23,7 @@ def pushed(pieces: list[str], rules: StopRules) -> tuple[str, Finish | None, str
     return stopping.text, stopping.finish, shown
 
 
-def check(text: str, expected: str, finish: Finish, **rules: object) -> None:
+def assert_ended(text: str, expected: str, finish: Finish, **rules: object) -> None:
     stop_rules = StopRules(PLENTY, **rules)  # type: ignore[arg-type]
     cuts = [[text], list(text), *([text[:i], text[i:]] for i in range(1, len(text)))]
     for pieces in cuts:
@@ -48,7 +48,7 @@ def check(text: str, expected: str, finish: Finish, **rules: object) -> None:
 def test_lines_with_something_in_them_are_counted(
     text: str, max_lines: int, expected: str, finish: Finish
 ) -> None:
-    check(text, expected, finish, max_lines=max_lines)
+    assert_ended(text, expected, finish, max_lines=max_lines)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_lines_with_something_in_them_are_counted(
 def test_stop_strings_end_the_text_and_are_no_part_of_it(
     text: str, stop: tuple[str, ...], expected: str, finish: Finish
 ) -> None:
-    check(text, expected, finish, stop=stop)
+    assert_ended(text, expected, finish, stop=stop)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_stop_strings_end_the_text_and_are_no_part_of_it(
     ],
 )
 def test_of_two_ends_the_first_counts(text: str, expected: str, finish: Finish) -> None:
-    check(text, expected, finish, stop=("# b",), max_lines=1)
+    assert_ended(text, expected, finish, stop=("# b",), max_lines=1)
 
 
 def test_text_that_may_become_a_stop_string_is_held_back() -> None:

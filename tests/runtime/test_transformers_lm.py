@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tiny_hub
 import torch
-from engine_bench import DEVICE, Bench, check_same
+from engine_bench import DEVICE, Bench, assert_same
 
 from model_runtime.decoding import continuation
 from model_runtime.folders import opening
@@ -67,7 +67,7 @@ def test_the_tokens_of_generate_in_chunks_of_any_length(bench: Bench, chunk: int
 def test_a_prompt_from_the_cache_gives_the_same(bench: Bench) -> None:
     first = ask(bench)
     again = ask(bench)
-    check_same(again.candidates, first.candidates)
+    assert_same(again.candidates, first.candidates)
     assert again.timing.cached_tokens == again.timing.prompt_tokens - 1
 
 

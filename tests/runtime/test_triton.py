@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -92,11 +93,9 @@ def test_every_program_compiles(
             assert ".v4.b32" in made.asm["ptx"] or "cp.async.cg" in made.asm["ptx"], name
 
 
-# --- the choice on a card -------------------------------------------------------------------------
+# --- the choice on a card, of kernels with a name in place of those that need one ----------------
 
-
-class Product:
-    """A kernel with a name, in place of those that need a card."""
+TRITON = "model_runtime.networks.kernels.triton"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,8 @@ def test_the_first_kernel_that_passed_its_trial_is_taken(
 ) -> None:
     operator = {"int8": "packed_int8", "int4": "tiled_int4"}[kind]
     layer = {"int8": "PackedInt8", "int4": "TiledInt4"}[kind]
-    monkeypatch.setattr(cuda, f"_triton_{kind}", lambda matrix: "triton")
+    made = {f"Triton{name}": lambda matrix: "triton" for name in ("Int8", "Int4")}
+    monkeypatch.setitem(sys.modules, TRITON, SimpleNamespace(**made))
     monkeypatch.setattr(cuda, layer, lambda *arguments: "torch")
     for name, family in ((f"triton_{kind}", "triton"), (operator, "torch")):
         reason = "broken" if family in broken else ""
@@ -119,9 +119,9 @@ def test_the_first_kernel_that_passed_its_trial_is_taken(
 
 
 def test_a_missing_triton_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "model_runtime.networks.kernels.triton", None)
+    monkeypatch.setitem(sys.modules, TRITON, None)
+    monkeypatch.setattr(cuda, "why_not_triton_int8", lambda dtype: "")
     monkeypatch.setattr(kernels.trial, "LOG", kernels.trial.LOG.getChild("quiet"))
-    reason = trial.why_not(
-        "Triton INT8", lambda: cuda._triton_int8(trial.int8_matrix()), trial.int8_matrix(), 1e-3
-    )
-    assert reason == "model_runtime.networks.kernels.triton isn't installed"
+    matrix = trial.int8_matrix()
+    kernel = lambda: cuda.int8_kernel(matrix, torch.float16)  # noqa: E731
+    assert trial.why_not("Triton INT8", kernel, matrix, 1e-3) == f"{TRITON} isn't installed"

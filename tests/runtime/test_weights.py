@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import load_network
+from networks import blank_rows, load_network
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,7 +23,6 @@ from model_runtime.folders import opening
 from model_runtime.folders.loaded import LoadedModel
 from model_runtime.folders.native import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 from model_runtime.networks.codegeex import CodeGeeX, CodeGeeXConfig
-from model_runtime.networks.kv_cache import KVCache, Rows
 from model_runtime.networks.onnx_codegeex import OnnxCodeGeeX
 from model_runtime.prompts.rendering import PromptFormat, render
 from model_runtime.wire.protocol import Generate
@@ -51,24 +50,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def greedy(network: Any, ids: list[int], count: int) -> list[int]:
-    config = network.config
-    cache = KVCache(
-        layers=config.num_layers + 1,
-        heads=config.num_attention_heads,
-        head_dim=config.head_dim,
-        context=config.max_position_embeddings,
-        slots=1,
-        branches=0,
-        dtype=torch.float32,
-        device=CPU,
-    )
-    slot = cache.acquire(ids)
-    assert slot is not None
-    chosen, fed = [], ids
+    rows, chosen, fed, start = blank_rows(network.config), [], ids, 0
     with torch.inference_mode():
         for _ in range(count):
-            logits = network(torch.tensor([fed]), slot.rows, len(slot.tokens))
-            slot.append(fed)
+            logits = network(torch.tensor([fed]), rows, start)
+            start += len(fed)
             fed = [int(logits.argmax())]
             chosen += fed
     return chosen
@@ -134,18 +120,15 @@ def test_quantizing_changes_the_logits_little(nano_seed: Path, tmp_path: Path) -
 
 
 def last_logits(network: Any, ids: list[int]) -> Tensor:
-    config = network.config
-    shape = (config.num_layers + 1, 1, config.num_attention_heads, len(ids), config.head_dim)
-    rows = Rows(torch.zeros(shape).unbind(0), torch.zeros(shape).unbind(0))
     with torch.inference_mode():
-        logits: Tensor = network(torch.tensor([ids]), rows, 0)[0]
+        logits: Tensor = network(torch.tensor([ids]), blank_rows(network.config), 0)[0]
     return logits
 
 
 # --- damage -----------------------------------------------------------------------------------
 
 
-def check_refused(folder: Path, sentence: str) -> None:
+def assert_refused(folder: Path, sentence: str) -> None:
     with pytest.raises(WeightsError, match=sentence) as caught:
         opening.load(str(folder), CPU, torch.float32)
     message = str(caught.value)
@@ -187,13 +170,13 @@ def test_a_copy_loads_by_its_path(folder: Path, nano: LoadedModel) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    check_refused(tmp_path / "nowhere", 'There is no model folder .*nowhere; .* "codegeex-nano"')
+    assert_refused(tmp_path / "nowhere", 'There is no model folder .*nowhere; .* "codegeex-nano"')
 
 
 @pytest.mark.parametrize("file", [CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE])
 def test_a_missing_file(folder: Path, file: str) -> None:
     (folder / file).unlink()
-    check_refused(folder, file)
+    assert_refused(folder, file)
 
 
 @pytest.mark.parametrize("file", [TOKENIZER_FILE, WEIGHTS_FILE])
@@ -202,7 +185,7 @@ def test_a_truncated_file(folder: Path, file: str) -> None:
     size = path.stat().st_size
     with path.open("r+b") as opened:
         opened.truncate(size - 100)
-    check_refused(folder, f"{file} is damaged: it has {size - 100} of {size} bytes")
+    assert_refused(folder, f"{file} is damaged: it has {size - 100} of {size} bytes")
 
 
 @pytest.mark.parametrize("file", [TOKENIZER_FILE, WEIGHTS_FILE])
@@ -210,19 +193,19 @@ def test_one_changed_byte(folder: Path, file: str) -> None:
     data = bytearray((folder / file).read_bytes())
     data[-10] ^= 1
     (folder / file).write_bytes(data)
-    check_refused(folder, f"{file} is damaged: its checksum")
+    assert_refused(folder, f"{file} is damaged: its checksum")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"null"])
 def test_a_config_that_is_none(folder: Path, content: bytes) -> None:
     (folder / CONFIG_FILE).write_bytes(content)
-    check_refused(folder, f"{CONFIG_FILE} can't be understood")
+    assert_refused(folder, f"{CONFIG_FILE} can't be understood")
 
 
 @pytest.mark.parametrize("key", ["name", "prompt_format", "network", "files"])
 def test_a_config_without_an_entry(folder: Path, key: str) -> None:
     rewrite_config(folder, lambda fields: fields.pop(key))
-    check_refused(folder, f"{CONFIG_FILE} lacks the entry '{key}'")
+    assert_refused(folder, f"{CONFIG_FILE} lacks the entry '{key}'")
 
 
 @pytest.mark.parametrize(
@@ -237,86 +220,86 @@ def test_a_config_without_an_entry(folder: Path, key: str) -> None:
 )
 def test_a_network_that_cannot_be(folder: Path, key: str, value: object) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update({key: value}))
-    check_refused(folder, f"{CONFIG_FILE} can't be understood")
+    assert_refused(folder, f"{CONFIG_FILE} can't be understood")
 
 
 def test_an_unknown_prompt_format(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields.update(prompt_format="poem"))
-    check_refused(folder, "'poem' is not a valid PromptFormat")
+    assert_refused(folder, "'poem' is not a valid PromptFormat")
 
 
 def test_an_unknown_tokenizer(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields.update(tokenizer="codegeex-14b"))
-    check_refused(folder, "'codegeex-14b' is no tokenizer")
+    assert_refused(folder, "'codegeex-14b' is no tokenizer")
 
 
 def test_a_tokenizer_whose_files_are_not_listed(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields.update(tokenizer="codegeex-13b"))
-    check_refused(folder, f"{CONFIG_FILE} lacks the entry 'vocab.json'")
+    assert_refused(folder, f"{CONFIG_FILE} lacks the entry 'vocab.json'")
 
 
 def test_weights_outside_the_folder(folder: Path) -> None:
     rewrite_config(
         folder, lambda fields: fields["files"].update({"../model.safetensors": {"bytes": 1}})
     )
-    check_refused(folder, "a file lies outside the folder")
+    assert_refused(folder, "a file lies outside the folder")
 
 
 @pytest.mark.parametrize("files", [[], [1], ["model.safetensors"], 5, None, {"x": 1}])
 def test_files_that_are_none(folder: Path, files: object) -> None:
     rewrite_config(folder, lambda fields: fields.update(files=files))
-    check_refused(folder, CONFIG_FILE)
+    assert_refused(folder, CONFIG_FILE)
 
 
 def test_weights_that_are_no_safetensors(folder: Path) -> None:
     (folder / WEIGHTS_FILE).write_bytes(b"\x80\x04 a pickle, say")
     accept_files(folder)
-    check_refused(folder, "is no safetensors file")
+    assert_refused(folder, "is no safetensors file")
 
 
 def test_a_missing_tensor(folder: Path) -> None:
     rewrite_tensors(folder, lambda tensors: tensors.pop("transformer.final_layernorm.bias"))
-    check_refused(folder, "lacks 1 tensors, transformer.final_layernorm.bias among them")
+    assert_refused(folder, "lacks 1 tensors, transformer.final_layernorm.bias among them")
 
 
 def test_a_missing_scale(folder: Path) -> None:
     name = "transformer.layers.0.attention.key.weight"
     rewrite_tensors(folder, lambda tensors: tensors.pop(f"{name}.scale"))
-    check_refused(folder, rf"{name} in .* is torch.int8 \[256, 256\]; floats \[256, 256\] are")
+    assert_refused(folder, rf"{name} in .* is torch.int8 \[256, 256\]; floats \[256, 256\] are")
 
 
 def test_a_tensor_too_many(folder: Path) -> None:
     rewrite_tensors(folder, lambda tensors: tensors.update(extra=torch.zeros(1)))
-    check_refused(folder, "has 1 tensors this network doesn't have, extra among them")
+    assert_refused(folder, "has 1 tensors this network doesn't have, extra among them")
 
 
 def test_a_tensor_of_another_shape(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update(max_position_embeddings=1024))
-    check_refused(folder, r"is quantized \[512, 256\]; floats \[1024, 256\] are needed")
+    assert_refused(folder, r"is quantized \[512, 256\]; floats \[1024, 256\] are needed")
 
 
 def test_a_scale_of_another_shape(folder: Path) -> None:
     name = "transformer.layers.0.attention.key.weight.scale"
     rewrite_tensors(folder, lambda tensors: tensors.update({name: torch.ones(3).half()}))
-    check_refused(folder, r"layers.0.attention.key.weight in .* and its scales don't match")
+    assert_refused(folder, r"layers.0.attention.key.weight in .* and its scales don't match")
 
 
 def test_a_network_smaller_than_the_tokenizer(folder: Path) -> None:
     rewrite_config(folder, lambda fields: fields["network"].update(vocab_size=8000))
-    check_refused(folder, "has 8192 tokens and the network only 8000")
+    assert_refused(folder, "has 8192 tokens and the network only 8000")
 
 
 def test_a_tokenizer_of_another_format(folder: Path) -> None:
     path = folder / TOKENIZER_FILE
     path.write_text(path.read_text(encoding="utf-8").replace("fim_suffix", "sim_fuffix"))
     accept_files(folder)
-    check_refused(folder, r'lacks <\|fim_suffix\|>, which the prompt format "nano-fim" needs')
+    assert_refused(folder, r'lacks <\|fim_suffix\|>, which the prompt format "nano-fim" needs')
 
 
 def test_a_tokenizer_that_is_none(folder: Path) -> None:
     (folder / TOKENIZER_FILE).write_text("[]")
     accept_files(folder)
-    check_refused(folder, f"{TOKENIZER_FILE} can't be used: not a tokenizer.json")
+    assert_refused(folder, f"{TOKENIZER_FILE} can't be used: not a tokenizer.json")
 
 
 # --- scripts/nano/export ----------------------------------------------------------------------

@@ -12,7 +12,7 @@ local M = {}
 
 ---@class codegeex.Options
 ---@field cmd? string[] the server's command line; by default codegeex-lsp of the PATH or the project
----@field settings? table what the README's table of settings lists, without the "codegeex." prefix
+---@field settings? table what docs/settings.md lists, without the "codegeex." prefix
 ---@field keys? boolean map the keys of |codegeex-keys|; true unless you say false
 
 local KEYS = {
