@@ -14,7 +14,6 @@ performer asks the questions, the delivery brings the outcome to the editor.
 
 __all__ = [
     "anchor",
-    "candidates",
     "docstring",
     "explain",
     "generate",

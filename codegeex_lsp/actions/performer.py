@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codegeex_lsp.actions.plan import Outcome, Plan, Question, Refusal
-from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.runtime.client import Phase, RuntimeClient, Unanswered
+from codegeex_lsp.runtime.reasons import sentence
 from model_runtime.wire.protocol import Chunk, Generate, Priority, Result, Snippet, Task
 
 # Weights of 13 billion parameters take minutes to read from a slow disk.

@@ -3,4 +3,4 @@
 completer.py has the steps in order; the rest are pure functions of texts. No LSP type.
 """
 
-__all__ = ["completer", "context", "postprocess", "reasons", "suggestion"]
+__all__ = ["candidates", "completer", "context", "suggestion"]

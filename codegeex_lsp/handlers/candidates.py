@@ -9,13 +9,14 @@ from typing import Any
 import attrs
 from lsprotocol import types
 
-from codegeex_lsp.actions import candidates
 from codegeex_lsp.actions.plan import Refusal
+from codegeex_lsp.completion import candidates
 from codegeex_lsp.completion import context as contexts
-from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.lsp import convert
 from codegeex_lsp.lsp.errors import RequestFailedError
+from codegeex_lsp.runtime.client import Unanswered
+from codegeex_lsp.runtime.reasons import sentence
 from codegeex_lsp.text import languages
 from codegeex_lsp.text.documents import Position, Snapshot
 from codegeex_lsp.window import errand, work_progress
@@ -75,6 +76,8 @@ async def _work(
             )
     except Refusal as refusal:
         raise RequestFailedError(str(refusal)) from None
+    except Unanswered as silence:
+        raise RequestFailedError(silence.detail or sentence(silence.reason)) from None
     return _items(session, found, snapshot, position)
 
 

@@ -8,9 +8,9 @@ import attrs
 from lsprotocol import types
 
 from codegeex_lsp.completion.completer import Answer
-from codegeex_lsp.completion.reasons import Explained
 from codegeex_lsp.lsp import convert
 from codegeex_lsp.runtime.client import Phase
+from codegeex_lsp.runtime.reasons import Explained
 from codegeex_lsp.text.documents import Snapshot
 from codegeex_lsp.window.session import Session
 from model_runtime.wire.protocol import Reason

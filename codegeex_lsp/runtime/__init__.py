@@ -3,4 +3,4 @@
 Knows messages and processes; no document's meaning, no editor, no model.
 """
 
-__all__ = ["client", "pull", "remembering"]
+__all__ = ["client", "pull", "reasons", "remembering"]

@@ -16,8 +16,8 @@ from lsprotocol import types
 
 from codegeex_lsp.actions.performer import Told
 from codegeex_lsp.actions.plan import Plan, Refusal
-from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.lsp.errors import CancelledRequestError, ContentModifiedError, RequestFailedError
+from codegeex_lsp.runtime.reasons import sentence
 from codegeex_lsp.text.documents import Snapshot
 from codegeex_lsp.text.languages import Language
 from codegeex_lsp.window import work_progress

@@ -12,8 +12,8 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.runtime.client import Phase, RuntimeClient, Unanswered
+from codegeex_lsp.runtime.reasons import sentence
 from codegeex_lsp.workspace.index_client import NO_VECTOR, IndexClient, NoIndexError, Vector
 from model_runtime.wire.protocol import Priority
 

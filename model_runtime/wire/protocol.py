@@ -46,7 +46,7 @@ MOST_TEXTS = 256
 
 
 class Reason(StrEnum):
-    """Why a completion came back empty. The words for people are in completion/reasons.py."""
+    """Why a completion came back empty. The words for people are the server's."""
 
     # said by the runtime
     LOADING = "loading"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from codegeex_lsp.completion.reasons import SENTENCES, Explained, sentence
+from codegeex_lsp.runtime.reasons import SENTENCES, Explained, sentence
 from model_runtime.wire.protocol import Reason
 
 JARGON = re.compile(

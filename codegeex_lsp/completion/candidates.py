@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codegeex_lsp.actions.plan import Refusal
 from codegeex_lsp.completion import postprocess
 from codegeex_lsp.completion.context import Context
-from codegeex_lsp.completion.reasons import sentence
 from codegeex_lsp.completion.suggestion import Suggestion
 from codegeex_lsp.config.settings import CompletionSettings
 from codegeex_lsp.runtime.client import RuntimeClient, Unanswered
@@ -36,7 +34,7 @@ async def gather(
 ) -> list[Suggestion]:
     """At most `wanted` suggestions, the likeliest first; `show` gets the new ones of each round.
 
-    Raises Refusal when the model can't be asked at all.
+    Raises Unanswered when the model can't be asked at all.
     """
     found: dict[str, Suggestion] = {}
     seed = idle = 0
@@ -46,7 +44,7 @@ async def gather(
             result = await runtime.generate(request)
         except Unanswered as silence:
             if not found and silence.reason is not Reason.NOTHING_GENERATED:
-                raise Refusal(silence.detail or sentence(silence.reason)) from None
+                raise
             break
         fresh = [one for one in _suggestions(result, context) if one.text not in found]
         fresh = fresh[: wanted - len(found)]
