@@ -140,7 +140,15 @@ def _sampling(command: argparse.ArgumentParser, temperature: float) -> None:
         "-n", "--number", type=_positive, default=1, metavar="N", help="samples a problem"
     )
     command.add_argument("--temperature", type=float, default=temperature, metavar="T")
+    command.add_argument("--top-k", type=int, default=0, metavar="K")
     command.add_argument("--top-p", type=float, default=0.95, metavar="P")
+    command.add_argument(
+        "--beams",
+        type=int,
+        default=0,
+        metavar="N",
+        help="search for the likeliest texts as wholes; needs --temperature 0",
+    )
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--max-tokens", type=_positive, default=512, metavar="N")
     command.add_argument(

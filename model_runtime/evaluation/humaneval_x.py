@@ -19,12 +19,11 @@ from model_runtime.evaluation.languages import LANGUAGES, Language, find
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.programs import Rules
 from model_runtime.evaluation.progress import progress
-from model_runtime.evaluation.samples import Way
 from model_runtime.evaluation.sampling import (
     Prompt,
-    Settings,
     generation_prompt,
     sample,
+    settings_of,
     translation_prompt,
 )
 
@@ -98,19 +97,12 @@ def _from_file(
     return scoring.match(found, known, path), {"model": name, "settings": settings}
 
 
-DRAWN = ("temperature", "top_p", "seed", "max_tokens", "way")
+DRAWN = ("temperature", "top_p", "seed", "max_tokens", "way", "top_k", "beams")
 
 
 def _sample(options: Namespace, chosen: Sequence[Language], rules: Rules) -> Path:
     """Sample the model into the file, where it isn't there yet."""
-    settings = Settings(
-        options.model,
-        options.temperature,
-        options.top_p,
-        options.seed,
-        options.max_tokens,
-        Way(options.ask),
-    )
+    settings = settings_of(options)
     prompts = _prompts(options, chosen, rules)
     path: Path = options.samples or _samples_path(options, options.source)
     path.parent.mkdir(parents=True, exist_ok=True)

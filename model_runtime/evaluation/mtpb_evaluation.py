@@ -15,8 +15,8 @@ from model_runtime.evaluation.execution import Execution, judge
 from model_runtime.evaluation.mtpb import Case
 from model_runtime.evaluation.progress import progress
 from model_runtime.evaluation.runners.mtpb import BY_OURS, MtpbRunner, case_program
-from model_runtime.evaluation.samples import Sample, Way
-from model_runtime.evaluation.sampling import Settings
+from model_runtime.evaluation.samples import Sample
+from model_runtime.evaluation.sampling import settings_of
 from model_runtime.evaluation.sandbox import limits_held
 from model_runtime.evaluation.verdicts import Verdict
 
@@ -45,7 +45,7 @@ def run(options: Namespace) -> Result:
     }
 
 
-DRAWN = ("temperature", "top_p", "seed", "max_tokens", "way")
+DRAWN = ("temperature", "top_p", "seed", "max_tokens", "way", "top_k", "beams")
 NOTES = (
     "Problems 38 and 46 read files that nobody published and can't pass.",
     "By the published comparison no dictionary and no None is right: seven cases can't pass.",
@@ -53,14 +53,7 @@ NOTES = (
 
 
 def _sample(options: Namespace, cases: Sequence[Case], variant: str) -> Path:
-    settings = Settings(
-        options.model,
-        options.temperature,
-        options.top_p,
-        options.seed,
-        options.max_tokens,
-        Way(options.ask),
-    )
+    settings = settings_of(options)
     chosen = [case for case in cases if not options.problems or case.problem <= options.problems]
     path: Path = options.samples or Path(f"samples-mtpb-{variant}.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,9 @@ async def _answer(
         max_new_tokens=tokens,
         best_first=False,
         temperature=settings.temperature,
+        top_k=settings.top_k,
         top_p=settings.top_p,
+        beams=settings.beams,
         seed=seed,
     )
     if settings.way is Way.CONVERSATION:

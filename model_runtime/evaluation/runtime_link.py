@@ -82,7 +82,10 @@ class RuntimeLink:
                     if not growing:
                         self._link.send(Cancel(number))
             elif isinstance(message, Result):
-                return Draw(texts[: len(message.candidates)], message.timing)
+                # What beams found was not streamed.
+                whole = [one.text for one in message.candidates]
+                found = [text or one for text, one in zip(texts, whole, strict=False)]
+                return Draw(found, message.timing)
             elif isinstance(message, Failure):
                 if message.reason == Reason.CANCELLED and not growing:
                     return Draw(texts, None)

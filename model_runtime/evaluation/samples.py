@@ -26,7 +26,7 @@ class Way(StrEnum):
 
 
 # What an older line of ours means that doesn't say it.
-UNSAID = {"way": str(Way.COMPLETION)}
+UNSAID: dict[str, Any] = {"way": str(Way.COMPLETION), "top_k": 0, "beams": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ asked in words, and the code is taken out of its answer. Executes nothing.
 from __future__ import annotations
 
 import hashlib
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -34,6 +35,8 @@ class Settings:
     seed: int
     max_tokens: int
     way: Way = Way.AUTO
+    top_k: int = 0
+    beams: int = 0
 
     def of(self, link: RuntimeLink) -> Settings:
         """With the way that this model is asked. Raises EvaluationError where it can't be."""
@@ -53,6 +56,22 @@ class Settings:
     def fields(self) -> dict[str, object]:
         """As a line of the samples file has them."""
         return {**asdict(self), "way": str(self.way)}
+
+
+def settings_of(options: Namespace) -> Settings:
+    """Raises EvaluationError for more samples than beams, which would be the same ones again."""
+    if 1 < options.beams < options.number:
+        raise EvaluationError(f"{options.beams} beams give as many samples; ask for fewer by -n.")
+    return Settings(
+        options.model,
+        options.temperature,
+        options.top_p,
+        options.seed,
+        options.max_tokens,
+        Way(options.ask),
+        options.top_k,
+        options.beams,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +182,9 @@ def _drawn(
         candidates=count,
         best_first=False,
         temperature=settings.temperature,
+        top_k=settings.top_k,
         top_p=settings.top_p,
+        beams=settings.beams,
         seed=_seed(prompt, settings, first),
     )
 

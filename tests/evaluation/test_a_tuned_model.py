@@ -85,6 +85,18 @@ def test_it_can_be_asked_to_go_on_and_the_two_are_kept_apart(evaluation: Evaluat
         assert "was sampled with way 'completion' and not 'conversation'" in done.stderr
 
 
+def test_beams_and_the_likeliest_tokens_are_drawn(evaluation: Evaluation) -> None:
+    asked = ("--problems", "1", "--ask", "completion", "-n", "2")
+    lines = evaluation.sample("--max-tokens", "8", "--temperature", "0", "--beams", "2", *asked)
+    assert [(line["beams"], line["top_k"]) for line in lines] == [(2, 0)] * 2
+    assert len({line["generation"] for line in lines}) == 2
+    (evaluation.folder / "samples.jsonl").unlink()
+    lines = evaluation.sample("--max-tokens", "8", "--temperature", "2", "--top-k", "1", *asked)
+    assert len({line["generation"] for line in lines}) == 1
+    done = evaluation.run("humaneval-x", *asked, "--beams", "1", "-n", "3", "--beams", "2")
+    assert (done.returncode, "2 beams give as many samples" in done.stderr) == (2, True)
+
+
 def test_samples_of_before_were_completions(evaluation: Evaluation) -> None:
     lines = evaluation.sample(*GREEDY, "--problems", "1", "--ask", "completion")
     del lines[0]["way"]
