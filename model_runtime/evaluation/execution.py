@@ -20,13 +20,13 @@ from model_runtime.evaluation.languages import require_tools
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.programs import ARRIVALS, FIRST_ARRIVAL, Program, Rules, assemble
 from model_runtime.evaluation.runners import RUNNERS
-from model_runtime.evaluation.runners.runner import Place, Runner
+from model_runtime.evaluation.runners.runner import Runner, Workplace
 from model_runtime.evaluation.sandbox import Sandbox, require_isolation
 from model_runtime.evaluation.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Attempt:
     """A body to be judged against a problem."""
 
     problem: Problem
@@ -45,7 +45,7 @@ class Execution:
 
 
 def execute(
-    tasks: Sequence[Task], execution: Execution, finished: Callable[[int], None] = lambda _: None
+    tasks: Sequence[Attempt], execution: Execution, finished: Callable[[int], None] = lambda _: None
 ) -> list[Verdict]:
     """A verdict a task, in their order; `finished` is told how many more tasks are done.
 
@@ -64,7 +64,7 @@ def execute(
     return [verdicts[key] for key in keys]
 
 
-def _program(task: Task, rules: Rules) -> Program:
+def _program(task: Attempt, rules: Rules) -> Program:
     """The arrival code follows from the texts, so that equal bodies are the same program."""
     text = f"{task.problem.task_id}\n{task.body}"
     digest = hashlib.sha256(text.encode(errors="replace")).digest()
@@ -133,9 +133,9 @@ def _judge_batch(runner: Runner, batch: Sequence[Program]) -> Iterator[tuple[Pro
     runner.clear()
 
 
-def _place(folder: Path, slot: int, execution: Execution) -> Place:
+def _place(folder: Path, slot: int, execution: Execution) -> Workplace:
     own = folder / str(slot)
     own.mkdir(mode=0o755)
     sandbox = Sandbox(slot, bare=execution.unsafe)
     sandbox.own(own)
-    return Place(sandbox, own, execution.rules, execution.seconds, execution.build_seconds)
+    return Workplace(sandbox, own, execution.rules, execution.seconds, execution.build_seconds)

@@ -14,7 +14,7 @@ from typing import Any
 
 from model_runtime.evaluation import samples, scoring
 from model_runtime.evaluation.errors import EvaluationError
-from model_runtime.evaluation.execution import Execution, Task
+from model_runtime.evaluation.execution import Attempt, Execution
 from model_runtime.evaluation.languages import LANGUAGES, Language, find
 from model_runtime.evaluation.problems import Problem
 from model_runtime.evaluation.programs import Rules
@@ -53,14 +53,14 @@ def _run(options: Namespace) -> Result:
     )
     tasks, origin = _tasks(options, rules)
     if options.source:
-        tasks = [Task(scoring.translated(task.problem), task.body) for task in tasks]
+        tasks = [Attempt(scoring.translated(task.problem), task.body) for task in tasks]
     with progress("running", len(tasks), "program") as finished:
         scored = scoring.score(tasks, execution, finished)
     task = "translation" if options.source else "generation"
     return {"benchmark": "humaneval-x", "task": task, "source": options.source, **origin, **scored}
 
 
-def _tasks(options: Namespace, rules: Rules) -> tuple[list[Task], Result]:
+def _tasks(options: Namespace, rules: Rules) -> tuple[list[Attempt], Result]:
     """What to execute, and what the result says about where it comes from."""
     if options.score:
         return _from_file(options, options.score, rules, options.score.name)
@@ -73,7 +73,7 @@ def _tasks(options: Namespace, rules: Rules) -> tuple[list[Task], Result]:
             one.solution if options.canonical else scoring.WRONG_BODIES[one.language.key]
             for one in problems
         ]
-        tasks = [Task(one, body) for one, body in zip(problems, bodies, strict=True)]
+        tasks = [Attempt(one, body) for one, body in zip(problems, bodies, strict=True)]
         return tasks, {
             "model": name,
             "settings": {
@@ -86,7 +86,7 @@ def _tasks(options: Namespace, rules: Rules) -> tuple[list[Task], Result]:
 
 def _from_file(
     options: Namespace, path: Path, rules: Rules, name: str
-) -> tuple[list[Task], Result]:
+) -> tuple[list[Attempt], Result]:
     found = samples.read(path)
     chosen = scoring.languages_of(found, path)
     if options.source and find(options.source) in chosen:

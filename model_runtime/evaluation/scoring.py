@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model_runtime.evaluation.errors import EvaluationError
-from model_runtime.evaluation.execution import Execution, Task, execute
+from model_runtime.evaluation.execution import Attempt, Execution, execute
 from model_runtime.evaluation.languages import BY_PREFIX, LANGUAGES, Language
 from model_runtime.evaluation.passk import KS, Count, budgets, pass_at_k
 from model_runtime.evaluation.problems import COUNT, Problem, corrected, corrections, load
@@ -60,7 +60,7 @@ def translated(problem: Problem) -> Problem:
     return replace(problem, prompt=declared_includes(problem) + problem.prompt)
 
 
-def match(samples: Sequence[Sample], known: Mapping[str, Problem], path: Path) -> list[Task]:
+def match(samples: Sequence[Sample], known: Mapping[str, Problem], path: Path) -> list[Attempt]:
     """Each sample with its problem. Raises EvaluationError at the first unknown one."""
     tasks = []
     for sample in samples:
@@ -70,7 +70,7 @@ def match(samples: Sequence[Sample], known: Mapping[str, Problem], path: Path) -
                 f"{path}, line {sample.line}: there is no problem {sample.task_id!r} in the "
                 f"chosen languages; ids look like Python/0 or CPP/163."
             )
-        tasks.append(Task(problem, sample.generation))
+        tasks.append(Attempt(problem, sample.generation))
     return tasks
 
 
@@ -89,7 +89,7 @@ def languages_of(samples: Sequence[Sample], path: Path) -> list[Language]:
 
 
 def score(
-    tasks: Sequence[Task], execution: Execution, finished: Callable[[int], None]
+    tasks: Sequence[Attempt], execution: Execution, finished: Callable[[int], None]
 ) -> dict[str, Any]:
     """Run the tasks; scores by language, their mean, the budgets, and what it cost."""
     wall, cpu = time.monotonic(), _cpu_seconds()
@@ -111,7 +111,7 @@ def score(
     return scored
 
 
-def summary(tasks: Sequence[Task], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def summary(tasks: Sequence[Attempt], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Scores by language, mean and budgets."""
     by_language: dict[str, dict[int, list[Verdict]]] = {}
     for task, verdict in zip(tasks, verdicts, strict=True):

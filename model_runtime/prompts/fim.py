@@ -22,7 +22,7 @@ from model_runtime.prompts.quoting import quoted
 from model_runtime.wire.protocol import Generate, Snippet, Task
 
 
-class Slot(Enum):
+class Part(Enum):
     """The user's text in a template."""
 
     PREFIX = "prefix"
@@ -30,7 +30,7 @@ class Slot(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """A cursor, and what is known around it.
 
     `path` and `repository` are names for the model to read, `files` pieces of others; `language`
@@ -47,7 +47,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class Layout:
     """`order` is the prompt of one file alone.
 
     `file` goes before the path of each file when there are others, `repository` before the
@@ -57,7 +57,7 @@ class Template:
     family's tokenizer put one before every text.
     """
 
-    order: tuple[Control | Slot, ...]
+    order: tuple[Control | Part, ...]
     file: Control | None = None
     repository: Control | None = None
     after: str = "\n"
@@ -65,12 +65,12 @@ class Template:
     blank: str = ""
 
 
-def _prefix_first(prefix: str, suffix: str, middle: str) -> tuple[Control | Slot, ...]:
-    return Control(prefix), Slot.PREFIX, Control(suffix), Slot.SUFFIX, Control(middle)
+def _prefix_first(prefix: str, suffix: str, middle: str) -> tuple[Control | Part, ...]:
+    return Control(prefix), Part.PREFIX, Control(suffix), Part.SUFFIX, Control(middle)
 
 
-def _suffix_first(suffix: str, prefix: str, middle: str) -> tuple[Control | Slot, ...]:
-    return Control(suffix), Slot.SUFFIX, Control(prefix), Slot.PREFIX, Control(middle)
+def _suffix_first(suffix: str, prefix: str, middle: str) -> tuple[Control | Part, ...]:
+    return Control(suffix), Part.SUFFIX, Control(prefix), Part.PREFIX, Control(middle)
 
 
 # Suffix first as models see it that were trained on both orders (Bavarian et al. 2022, appendix D,
@@ -80,9 +80,9 @@ def _suffix_first(suffix: str, prefix: str, middle: str) -> tuple[Control | Slot
 _STARCODER = (
     Control("<fim_prefix>"),
     Control("<fim_suffix>"),
-    Slot.SUFFIX,
+    Part.SUFFIX,
     Control("<fim_middle>"),
-    Slot.PREFIX,
+    Part.PREFIX,
 )
 # The tokens of a suffix that is run again for each character: some lines, which say what the gap
 # must lead to.
@@ -90,15 +90,15 @@ MOST_BEHIND = 256
 
 FIM, GRANITE, CODEGEEX4 = "fim", "granite-code", "codegeex4"
 CODESTRAL, TEKKEN = "codestral", "tekken"
-_CODESTRAL = (Control("[SUFFIX]"), Slot.SUFFIX, Control("[PREFIX]"), Slot.PREFIX)
+_CODESTRAL = (Control("[SUFFIX]"), Part.SUFFIX, Control("[PREFIX]"), Part.PREFIX)
 
 TEMPLATES = {
-    "qwen-coder": Template(  # Qwen2.5-Coder technical report, section 3.2
+    "qwen-coder": Layout(  # Qwen2.5-Coder technical report, section 3.2
         _prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
         file=Control("<|file_sep|>"),
         repository=Control("<|repo_name|>"),
     ),
-    "starcoder2": Template(  # StarCoder2 paper, section 5.1; bigcode-project/Megatron-LM, permute()
+    "starcoder2": Layout(  # StarCoder2 paper, section 5.1; bigcode-project/Megatron-LM, permute()
         _STARCODER,
         file=Control("<file_sep>"),
         repository=Control("<repo_name>"),
@@ -106,32 +106,32 @@ TEMPLATES = {
         path_in_prefix=True,
     ),
     # Granite Code paper, section 4.2: both orders; ibm-granite/dolomite-engine, permute().
-    GRANITE: Template(_STARCODER),
+    GRANITE: Layout(_STARCODER),
     # Whoever has StarCoder's names and isn't known: the order in which they are always shown.
-    FIM: Template(_prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
-    "deepseek-coder": Template(  # DeepSeek-Coder paper, section 3.1.2: prefix first alone
+    FIM: Layout(_prefix_first("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
+    "deepseek-coder": Layout(  # DeepSeek-Coder paper, section 3.1.2: prefix first alone
         # The bars are full-width and the low line is U+2581.
         _prefix_first("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>")
     ),
     # Trained on both orders, but its report shows no prompt with the suffix first.
-    "codegemma": Template(_prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")),
-    "codellama": Template(
+    "codegemma": Layout(_prefix_first("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")),
+    "codellama": Layout(
         # facebookresearch/codellama, infilling_prompt_tokens(suffix_first=True). On single lines it
         # is right more often in this order (Code Llama paper, table 6: 72.7 against 67.6 %), within
         # a word less often (table 14). SentencePiece's names hold the blank before them as U+2581.
         (
             Control("▁<PRE>", "<PRE>"),
             Control("▁<SUF>", " <SUF>"),
-            Slot.SUFFIX,
+            Part.SUFFIX,
             Control("▁<MID>", " <MID>"),
-            Slot.PREFIX,
+            Part.PREFIX,
         ),
         blank=" ",
     ),
-    CODESTRAL: Template(_CODESTRAL, blank=" "),  # mistral_common, encode_fim
-    TEKKEN: Template(_CODESTRAL),  # the same by Mistral's tokenizer that isn't SentencePiece
-    "seed-coder": Template(_suffix_first("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>")),
-    "mellum": Template(
+    CODESTRAL: Layout(_CODESTRAL, blank=" "),  # mistral_common, encode_fim
+    TEKKEN: Layout(_CODESTRAL),  # the same by Mistral's tokenizer that isn't SentencePiece
+    "seed-coder": Layout(_suffix_first("<[fim-suffix]>", "<[fim-prefix]>", "<[fim-middle]>")),
+    "mellum": Layout(
         _suffix_first("<fim_suffix>", "<fim_prefix>", "<fim_middle>"), file=Control("<filename>")
     ),
 }
@@ -181,7 +181,7 @@ def family(format: str) -> Family:
 
 def complete(format: str, request: Generate) -> Prompt:
     """What the family fills in at the request's cursor."""
-    place = Place(
+    place = Cursor(
         request.prefix,
         request.suffix,
         request.path,
@@ -196,11 +196,11 @@ def complete(format: str, request: Generate) -> Prompt:
 def controls(format: str) -> tuple[str, ...]:
     """The control tokens that its prompts have, each once."""
     others = (Snippet("", ""),)
-    prompt = pieces(format, Place("", "", repository="-", files=others))
+    prompt = pieces(format, Cursor("", "", repository="-", files=others))
     return tuple(dict.fromkeys(piece.name for piece in prompt if isinstance(piece, Control)))
 
 
-def pieces(format: str, place: Place) -> tuple[Piece, ...]:
+def pieces(format: str, place: Cursor) -> tuple[Piece, ...]:
     """The prompt whose continuation is the text at the cursor.
 
     `format` is one of FORMATS.
@@ -211,7 +211,7 @@ def pieces(format: str, place: Place) -> tuple[Piece, ...]:
     return tuple(joined([*_surroundings(template, place), *_around_the_cursor(template, place)]))
 
 
-def _surroundings(template: Template, place: Place) -> list[Piece]:
+def _surroundings(template: Layout, place: Cursor) -> list[Piece]:
     """The other files, and the head of the current one."""
     if template.file is None or not place.files:
         return []
@@ -224,21 +224,21 @@ def _surroundings(template: Template, place: Place) -> list[Piece]:
     return before if template.path_in_prefix else [*before, Text(f"{place.path}\n")]
 
 
-def _around_the_cursor(template: Template, place: Place) -> list[Piece]:
+def _around_the_cursor(template: Layout, place: Cursor) -> list[Piece]:
     if template.file is None:
         head = quoted(place.files, place.language)
     else:
         head = f"{place.path}\n" if template.path_in_prefix and place.files else ""
     blank = template.blank if head or place.prefix else ""
-    behind = template.order.index(Slot.PREFIX) < template.order.index(Slot.SUFFIX)
-    texts: dict[Slot, Piece] = {
-        Slot.PREFIX: Tail(place.prefix, blank + head),
-        Slot.SUFFIX: Head(place.suffix, MOST_BEHIND if behind else 0),
+    behind = template.order.index(Part.PREFIX) < template.order.index(Part.SUFFIX)
+    texts: dict[Part, Piece] = {
+        Part.PREFIX: Tail(place.prefix, blank + head),
+        Part.SUFFIX: Head(place.suffix, MOST_BEHIND if behind else 0),
     }
-    return [texts[part] if isinstance(part, Slot) else part for part in template.order]
+    return [texts[part] if isinstance(part, Part) else part for part in template.order]
 
 
-def _codegeex4(place: Place) -> list[Piece]:
+def _codegeex4(place: Cursor) -> list[Piece]:
     """CodeGeeX4's infilling guide: a turn of a conversation, suffix first."""
     references = "".join(
         f"###REFERENCE:\n###PATH:{file.path}\n{file.text}\n" for file in place.files

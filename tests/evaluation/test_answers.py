@@ -9,7 +9,7 @@ import pytest
 from compilers import need
 
 from model_runtime.evaluation import answers, forwarding
-from model_runtime.evaluation.execution import Execution, Task, execute
+from model_runtime.evaluation.execution import Attempt, Execution, execute
 from model_runtime.evaluation.languages import LANGUAGES
 from model_runtime.evaluation.problems import Problem, corrected, load
 from model_runtime.evaluation.verdicts import Verdict
@@ -53,16 +53,16 @@ def problem(data: Path, key: str, number: int) -> Problem:
 
 def judged(one: Problem, code: str) -> Verdict:
     text = forwarding.body(one, answers.code(f"So:\n```\n{code}\n```\nDone.", forwarding.name(one)))
-    return execute([Task(one, text)], Execution(workers=1, build_seconds=60.0))[0]
+    return execute([Attempt(one, text)], Execution(workers=1, build_seconds=60.0))[0]
 
 
 @pytest.mark.usefixtures("isolation")
 @pytest.mark.parametrize("key", LANGUAGES)
 def test_whole_functions_pass_and_wrong_ones_do_not(data: Path, key: str) -> None:
     problems = [problem(data, key, number) for number in NUMBERS]
-    tasks = [Task(one, forwarding.body(one, f"{one.prompt}{one.solution}")) for one in problems]
+    tasks = [Attempt(one, forwarding.body(one, f"{one.prompt}{one.solution}")) for one in problems]
     one, other = problems[0], replace(problems[0], solution=problems[0].solution.replace("<", ">"))
-    tasks.append(Task(one, forwarding.body(one, f"{one.prompt}{other.solution}")))
+    tasks.append(Attempt(one, forwarding.body(one, f"{one.prompt}{other.solution}")))
     passed = [verdict.passed for verdict in execute(tasks, Execution(build_seconds=60.0))]
     assert passed == [True] * len(problems) + [False]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from compilers import need
 
-from model_runtime.evaluation.execution import Execution, Task, execute
+from model_runtime.evaluation.execution import Attempt, Execution, execute
 from model_runtime.evaluation.languages import LANGUAGES
 from model_runtime.evaluation.problems import Problem, corrected, load
 from model_runtime.evaluation.programs import Rules
@@ -45,7 +45,7 @@ def run(
     data: Path, key: str, number: int, body: str | None = None, execution: Execution | None = None
 ) -> Verdict:
     one = problem(data, key, number)
-    task = Task(one, one.solution if body is None else body)
+    task = Attempt(one, one.solution if body is None else body)
     return execute([task], execution or Execution(workers=1))[0]
 
 
@@ -53,9 +53,9 @@ def run(
 def test_right_bodies_pass_and_wrong_ones_fail(data: Path, key: str) -> None:
     need(key)
     problems = [problem(data, key, number) for number in NUMBERS]
-    tasks = [Task(one, one.solution) for one in problems]
-    tasks += [Task(one, WRONG_BODIES[key]) for one in problems]
-    tasks += [Task(one, "    this does not compile (\n") for one in problems[:1]]
+    tasks = [Attempt(one, one.solution) for one in problems]
+    tasks += [Attempt(one, WRONG_BODIES[key]) for one in problems]
+    tasks += [Attempt(one, "    this does not compile (\n") for one in problems[:1]]
     verdicts = execute(tasks, Execution())
     passed = [verdict.passed for verdict in verdicts]
     assert passed == [True] * len(NUMBERS) + [False] * (len(NUMBERS) + 1), verdicts
@@ -80,17 +80,17 @@ def test_strlen_needs_a_right_body_by_our_added_check(data: Path) -> None:
     assert run(data, "cpp", 23).passed
     assert not run(data, "cpp", 23, "    return {};\n}\n").passed
     published = load(data / "humaneval-x", LANGUAGES["cpp"])[23]
-    assert execute([Task(published, "    return {};\n}\n")], REFERENCE)[0].passed
+    assert execute([Attempt(published, "    return {};\n}\n")], REFERENCE)[0].passed
 
 
 def test_the_two_published_solutions_that_are_wrong_fail_without_the_overlay(data: Path) -> None:
     need("js")
     published = load(data / "humaneval-x", LANGUAGES["js"])
-    tasks = [Task(published[number], published[number].solution) for number in (112, 155, 0)]
+    tasks = [Attempt(published[number], published[number].solution) for number in (112, 155, 0)]
     assert [verdict.passed for verdict in execute(tasks, Execution())] == [False, False, True]
     assert [verdict.passed for verdict in execute(tasks, REFERENCE)] == [False, False, True]
     mended = [corrected(published[number]) for number in (112, 155)]
-    tasks = [Task(one, one.solution) for one in mended]
+    tasks = [Attempt(one, one.solution) for one in mended]
     assert all(verdict.passed for verdict in execute(tasks, Execution()))
 
 
@@ -113,7 +113,7 @@ def test_a_declared_include_serves_a_translation(data: Path) -> None:
     one = problem(data, "cpp", 0)
     with_map = replace(one, declaration="#include<map>\n" + one.declaration)
     body = "    std::map<int, int> seen;\n" + one.solution
-    verdicts = execute([Task(translated(with_map), body), Task(with_map, body)], Execution())
+    verdicts = execute([Attempt(translated(with_map), body), Attempt(with_map, body)], Execution())
     assert [verdict.outcome for verdict in verdicts] == [Outcome.PASSED, Outcome.COMPILE]
 
 
@@ -124,7 +124,7 @@ def test_verdicts_depend_on_neither_workers_nor_order(data: Path) -> None:
     bodies = [
         one.solution if one.number % 2 else WRONG_BODIES[one.language.key] for one in problems
     ]
-    tasks = [Task(one, body) for one, body in zip(problems, bodies, strict=True)]
+    tasks = [Attempt(one, body) for one, body in zip(problems, bodies, strict=True)]
     forwards = execute(tasks, Execution(workers=1))
     backwards = execute(tasks[::-1], Execution(workers=3))
     assert forwards == backwards[::-1]
@@ -134,7 +134,7 @@ def test_verdicts_depend_on_neither_workers_nor_order(data: Path) -> None:
 def test_equal_bodies_run_once_and_count_each(data: Path) -> None:
     one = problem(data, "python", 0)
     told: list[int] = []
-    verdicts = execute([Task(one, one.solution)] * 5, Execution(), told.append)
+    verdicts = execute([Attempt(one, one.solution)] * 5, Execution(), told.append)
     assert [verdict.passed for verdict in verdicts] == [True] * 5
     assert told == [5]
 
@@ -152,7 +152,7 @@ def test_one_that_overruns_the_compiler_fails_alone(data: Path) -> None:
     need("java")
     one = problem(data, "java", 0)
     deep = "        int x = " + "(" * 30000 + "1" + ")" * 30000 + ";\n"
-    tasks = [Task(one, deep + one.solution), Task(one, one.solution)]
+    tasks = [Attempt(one, deep + one.solution), Attempt(one, one.solution)]
     verdicts = execute(tasks, Execution(workers=1))
     assert verdicts[1].passed
     assert verdicts[0].outcome is Outcome.COMPILE
@@ -161,6 +161,6 @@ def test_one_that_overruns_the_compiler_fails_alone(data: Path) -> None:
 def test_unsafe_runs_without_bubblewrap(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = problem(data, "python", 0)
     monkeypatch.setattr("model_runtime.evaluation.execution.require_isolation", pytest.fail)
-    tasks = [Task(one, one.solution), Task(one, "    return 1\n")]
+    tasks = [Attempt(one, one.solution), Attempt(one, "    return 1\n")]
     verdicts = execute(tasks, Execution(unsafe=True))
     assert [verdict.passed for verdict in verdicts] == [True, False]

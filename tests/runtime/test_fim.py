@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model_runtime.prompts.fim import CODEGEEX4, FORMATS, Place, pieces
+from model_runtime.prompts.fim import CODEGEEX4, FORMATS, Cursor, pieces
 from model_runtime.prompts.pieces import Control, Head, Tail, Text, shown
 from model_runtime.prompts.rendering import of_catalogue
 from model_runtime.wire.protocol import Generate, Snippet
@@ -62,8 +62,8 @@ WITH_OTHERS = {
 }
 
 
-def place(files: tuple[Snippet, ...] = (), one_line: bool = False) -> Place:
-    return Place(P, S, "src/add.py", "Python", "sums", files, one_line)
+def place(files: tuple[Snippet, ...] = (), one_line: bool = False) -> Cursor:
+    return Cursor(P, S, "src/add.py", "Python", "sums", files, one_line)
 
 
 def test_every_format_has_a_golden_string() -> None:
@@ -89,7 +89,7 @@ def test_a_request_brings_them(format: str) -> None:
 
 
 def test_a_repository_without_a_name_is_not_announced() -> None:
-    prompt = pieces("qwen-coder", Place(P, S, "add.py", files=OTHERS[:1]))
+    prompt = pieces("qwen-coder", Cursor(P, S, "add.py", files=OTHERS[:1]))
     assert shown(prompt).startswith("<|file_sep|>src/one.py\nONE = 1\n<|file_sep|>add.py\n")
 
 
@@ -98,7 +98,7 @@ def test_codegeex4_is_asked_for_a_line() -> None:
 
 
 def test_codegeex4_without_path_language_and_suffix() -> None:
-    assert shown(pieces(CODEGEEX4, Place("x = ", ""))) == (
+    assert shown(pieces(CODEGEEX4, Cursor("x = ", ""))) == (
         "<|user|>\n###PATH:\n###LANGUAGE:\n###MODE:BLOCK\n"
         "<|code_suffix|><|code_prefix|>x = <|code_middle|><|assistant|>\n"
     )
@@ -109,7 +109,7 @@ def test_text_that_looks_like_a_control_token_stays_text(format: str) -> None:
     controls = [piece for piece in pieces(format, place()) if isinstance(piece, Control)]
     names = "".join(control.name + control.written for control in controls)
     files = (Snippet(names, names),)
-    prompt = pieces(format, Place(names, names, names, names, names, files))
+    prompt = pieces(format, Cursor(names, names, names, names, names, files))
     inside = [piece for piece in prompt if isinstance(piece, Control)]
     assert inside[-len(controls) :] == controls, "none more behind the first of the template"
     marks = {"<|file_sep|>", "<|repo_name|>", "<file_sep>", "<repo_name>", "<filename>"}
@@ -119,7 +119,7 @@ def test_text_that_looks_like_a_control_token_stays_text(format: str) -> None:
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_an_empty_document_leaves_the_control_tokens(format: str) -> None:
-    prompt = pieces(format, Place("", ""))
+    prompt = pieces(format, Cursor("", ""))
     assert [piece for piece in prompt if isinstance(piece, Control)]
     assert "".join(piece.text for piece in prompt if isinstance(piece, Head | Tail)) == ""
 

@@ -95,7 +95,7 @@ def test_every_golden_infill_prompt_token_for_token(
     files = (Snippet(text, text),) * others
     request = Generate(0, text, S, files, path="a.py", repository="r", language="Python")
     found = render(fim.family(format), tokenizer, request, 4000).ids
-    prompt = fim.pieces(format, fim.Place(text, S, "a.py", "Python", "r", files))
+    prompt = fim.pieces(format, fim.Cursor(text, S, "a.py", "Python", "r", files))
     parts = [piece.name if isinstance(piece, fim.Control) else piece for piece in prompt]
     texts = [
         part if isinstance(part, str) else getattr(part, "lead", "") + part.text for part in parts

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.programs import CPP_INCLUDES, Program
 from model_runtime.evaluation.runners.runner import (
-    Place,
     Runner,
+    Workplace,
     judge,
     judge_build,
     program_folder,
@@ -30,7 +30,7 @@ BUILD_MEMORY = 2048 * MIB
 class CppRunner(Runner):
     batch = 1
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Workplace) -> None:
         super().__init__(place)
         self._limits = Limits(place.build_seconds, BUILD_MEMORY, file_size=256 * MIB)
         self._linker = ["-fuse-ld=gold"] if shutil.which("ld.gold") else []

@@ -13,8 +13,8 @@ from pathlib import Path
 from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.programs import Program
 from model_runtime.evaluation.runners.runner import (
-    Place,
     Runner,
+    Workplace,
     first_error,
     judge,
     program_folder,
@@ -43,7 +43,7 @@ ENVIRONMENT = {
 class GoRunner(Runner):
     batch = 41
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Workplace) -> None:
         if not TESTIFY.is_dir():
             raise EvaluationError(
                 "Go's tests need testify, which isn't installed; "

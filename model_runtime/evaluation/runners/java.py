@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from model_runtime.evaluation.programs import Program
-from model_runtime.evaluation.runners.runner import Place, Runner, judge, program_folder
+from model_runtime.evaluation.runners.runner import Runner, Workplace, judge, program_folder
 from model_runtime.evaluation.sandbox import TMP
 from model_runtime.evaluation.supervision import MIB, Limits
 from model_runtime.evaluation.verdicts import Outcome, Verdict
@@ -27,7 +27,7 @@ DIED = Verdict(Outcome.COMPILE, "the compiler died of it")
 class JavaRunner(Runner):
     batch = 41
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Workplace) -> None:
         super().__init__(place)
         source = resources.files(__package__).joinpath(COMPILER).read_text(encoding="utf-8")
         (place.folder / COMPILER).write_text(source, encoding="utf-8")

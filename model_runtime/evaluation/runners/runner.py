@@ -27,7 +27,7 @@ CPU_LIMIT_CODES = (137, 152)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Workplace:
     """One of the places where programs run at the same time; `folder` belongs to it alone."""
 
     sandbox: Sandbox
@@ -42,7 +42,7 @@ class Runner(ABC):
 
     batch = 1
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Workplace) -> None:
         self._place = place
 
     @abstractmethod
@@ -59,7 +59,7 @@ class Runner(ABC):
             shutil.rmtree(folder)
 
 
-def program_folder(place: Place, number: int, name: str, text: str) -> Path:
+def program_folder(place: Workplace, number: int, name: str, text: str) -> Path:
     """A fresh folder with the program's source in it, as the sandbox's user may write to it."""
     folder = place.folder / f"p{number}"
     folder.mkdir()
