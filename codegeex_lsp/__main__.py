@@ -65,9 +65,9 @@ def _add_models(commands: Any) -> None:
     using = verbs.add_parser("use", help="make it the model of all editors")
     removing = verbs.add_parser("remove", help="free a fetched model's disk space")
     finding = verbs.add_parser("path", help="the folder of a model")
-    for verb in (showing, pulling, removing):
+    for verb in (pulling, removing):
         verb.add_argument("model", metavar="NAME")
-    for verb in (using, finding):
+    for verb in (showing, using, finding):
         verb.add_argument("model", metavar="NAME|FOLDER", help="a known model or a model folder")
     for verb in (listing, showing):
         verb.add_argument("--json", action="store_true")

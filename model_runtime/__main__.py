@@ -20,13 +20,13 @@ from model_runtime import __version__, installing
 from model_runtime.commands import check, client, models
 from model_runtime.device.torch_plugins import keep_plugins_out
 from model_runtime.errors import RuntimeFailure
-from model_runtime.options import DEFAULT_MODEL, DEVICES, QUANTIZATIONS
+from model_runtime.options import DEVICES, QUANTIZATIONS
 from model_runtime.serving import daemon
 from model_runtime.wire import endpoint
 from model_runtime.wire.client import NoRuntimeError
+from model_runtime.wire.configuration import complete
 from model_runtime.wire.endpoint import UnsafeDirectoryError
 
-DEFAULT_IDLE_EXIT_S = 600.0
 RANDOM_MODEL = "random:codegeex-13b@2layers"
 
 
@@ -40,11 +40,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    if "device" in options and options.device not in DEVICES:  # argparse doesn't check defaults
-        parser.error(f"CODEGEEX_DEVICE is {options.device}; use one of {', '.join(DEVICES)}")
-    if "kept_as" in options and options.kept_as not in QUANTIZATIONS:
-        schemes = ", ".join(QUANTIZATIONS[1:])
-        parser.error(f"CODEGEEX_QUANTIZE is {options.kept_as}; use one of {schemes}")
+    if "device" in options and (complaints := complete(options)):
+        parser.error(" ".join(complaints))
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -66,10 +63,10 @@ def _parser() -> Parser:
     serving = _served_command(commands, "serve", _serve, "serve a model until nobody needs it")
     serving.add_argument(
         "--idle-exit",
+        dest="idle_exit_s",
         type=_seconds,
-        default=DEFAULT_IDLE_EXIT_S,
         metavar="SECONDS",
-        help="end after so long without a client (default: 600)",
+        help="end after so long without a client (default: as in config.toml, else 600)",
     )
     serving.add_argument(
         "--foreground-log", action="store_true", help="log to stderr instead of the log file"
@@ -79,6 +76,9 @@ def _parser() -> Parser:
     _served_command(commands, "stop", _stop, "end the running runtime")
     checking = _served_command(
         commands, "check", _check, "see whether this machine can run the model"
+    )
+    checking.add_argument(
+        "--embedding-model", default="", metavar="NAME|FOLDER", help="one for search, too"
     )
     checking.add_argument("--json", action="store_true", help="print it as JSON")
     converting = _command(
@@ -94,6 +94,7 @@ def _parser() -> Parser:
     converting.add_argument("target", type=Path, metavar="TARGET", help="the folder to make")
     converting.add_argument(
         "--quantize",
+        dest="scheme",
         default="none",
         metavar="SCHEME",
         help="how to store the blocks' matrices: none (float16, the default), int8 or int4",
@@ -125,15 +126,13 @@ def _model_command(
     command = _command(commands, name, run, help)
     command.add_argument(
         "--model",
-        default=os.environ.get("CODEGEEX_MODEL") or DEFAULT_MODEL,
         metavar="NAME|FOLDER",
-        help="a known model or a model folder (default: $CODEGEEX_MODEL or %(default)s)",
+        help="a known model or a model folder (default: the one that editors use)",
     )
     command.add_argument(
         "--device",
         choices=DEVICES,
-        default=os.environ.get("CODEGEEX_DEVICE") or "auto",
-        help="where it runs (default: $CODEGEEX_DEVICE or %(default)s)",
+        help="where it runs (default: $CODEGEEX_DEVICE, else as in config.toml)",
     )
     return command
 
@@ -145,11 +144,10 @@ def _served_command(
     command = _model_command(commands, name, run, help)
     command.add_argument(
         "--quantize",
-        dest="kept_as",
         choices=QUANTIZATIONS,
-        default=os.environ.get("CODEGEEX_QUANTIZE") or "",
         metavar="SCHEME",
-        help="keep a float16 model in int8, int4, nf4 or llm.int8 (default: $CODEGEEX_QUANTIZE)",
+        help="keep a float16 model in int8, int4, nf4 or llm.int8 (default: $CODEGEEX_QUANTIZE, "
+        "else as in config.toml)",
     )
     return command
 
@@ -169,9 +167,9 @@ def _serve(options: argparse.Namespace) -> int:
         daemon.Options(
             options.model,
             options.device,
-            options.idle_exit,
+            options.idle_exit_s,
             options.foreground_log,
-            options.kept_as,
+            options.quantize,
         )
     )
 
@@ -189,7 +187,9 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    findings = list(check.check(options.model, options.device, options.kept_as))
+    findings = list(check.check(options.model, options.device, options.quantize))
+    if options.embedding_model:
+        findings.append(check.embedding(options.embedding_model))
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -207,7 +207,7 @@ def _convert(options: argparse.Namespace) -> int:
         convert(
             options.source.expanduser(),
             target,
-            quantize=options.quantize,
+            quantize=options.scheme,
             heads=options.heads,
             messages=sys.stderr,
         )
@@ -240,7 +240,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _meeting(options: argparse.Namespace) -> endpoint.Meeting:
-    return endpoint.meeting(__version__, options.model, options.device, options.kept_as)
+    return endpoint.meeting(__version__, options.model, options.device, options.quantize)
 
 
 if __name__ == "__main__":

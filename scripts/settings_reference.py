@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from codegeex_lsp.config.settings import NOUNS, PREFIX, Settings, TrustedSettings, camel, words
+from codegeex_lsp.config.settings import PREFIX, Settings, camel
+from model_runtime.wire.configuration import TrustedSettings
+from model_runtime.wire.settings_table import NOUNS, words
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 

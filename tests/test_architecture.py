@@ -44,6 +44,7 @@ FLOORS = {
         ("decoding",),
         ("networks", "prompts", "recall"),
         ("device", "hub", "text", "wire"),
+        ("reading",),
         ("__init__", "errors", "installing", "logs", "options"),
     ),
 }

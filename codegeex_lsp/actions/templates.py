@@ -11,9 +11,9 @@ from pathlib import Path
 
 from codegeex_lsp.actions.plan import Refusal
 from codegeex_lsp.actions.template import Template
-from codegeex_lsp.config.settings import TrustedSettings, config_path
 from codegeex_lsp.files import reading
 from codegeex_lsp.files.reading import UnreadError
+from model_runtime.wire.configuration import TrustedSettings, config_path
 
 SUFFIXES = ("", ".txt", ".md", ".prompt")
 MAX_BYTES = 64 * 1024

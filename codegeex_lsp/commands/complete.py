@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from codegeex_lsp.completion.completer import Answer, Completer
-from codegeex_lsp.config.settings import Settings, load_trusted
+from codegeex_lsp.config.settings import Settings
 from codegeex_lsp.files import reading
 from codegeex_lsp.files.reading import UnreadError
 from codegeex_lsp.runtime.client import Phase, RuntimeClient
 from codegeex_lsp.runtime.reasons import sentence
 from codegeex_lsp.text.documents import Position, Snapshot, content_length
+from model_runtime.wire.configuration import load_trusted
 from model_runtime.wire.protocol import Reason
 
 # Loading the embedded model takes about a second; a large one read from a cold disk takes minutes.

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 from codegeex_lsp import __version__
 from codegeex_lsp.config.logs import log_directory
-from codegeex_lsp.config.settings import TrustedSettings, config_path, load_trusted
 from codegeex_lsp.runtime.client import RuntimeClient
 from model_runtime.wire import endpoint
+from model_runtime.wire.configuration import TrustedSettings, config_path, load_trusted
 
 CHECK_TIMEOUT_S = 120
 
@@ -68,8 +68,9 @@ def _settings(complaints: list[str]) -> Check:
 def _runtime_checks(trusted: TrustedSettings) -> Iterator[Check]:
     """torch, device, memory and model, as the runtime sees them."""
     command = [sys.executable, "-P", "-m", "model_runtime", "check", "--json"]
-    command += ["--model", trusted.model, "--device", trusted.device]
-    command += ["--quantize", trusted.quantize]
+    command += [f"--model={trusted.model}", f"--device={trusted.device}"]
+    command += [f"--quantize={trusted.quantize}"]
+    command += [f"--embedding-model={trusted.embedding_model}"]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             command, capture_output=True, timeout=CHECK_TIMEOUT_S, text=True, check=False

@@ -13,12 +13,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegeex_lsp.config.config_file import ConfigFileError, set_model
-from codegeex_lsp.config.settings import config_path, load_trusted
+from codegeex_lsp.config.config_file import set_model
+from model_runtime.wire.configuration import ConfigurationError, config_path
 
 RUNTIME = (sys.executable, "-P", "-m", "model_runtime", "models")
-# These mark or name the model that editors use.
-ABOUT_THE_USED = ("list", "show", "remove")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,8 @@ class Asked:
     as_json: bool = False
     yes: bool = False
 
-    def arguments(self, used: str) -> Sequence[str]:
+    def arguments(self) -> Sequence[str]:
         words = [self.verb]
-        words += ["--used", used] if self.verb in ABOUT_THE_USED else []
         words += ["--revision", self.revision] if self.revision else []
         words += ["--json"] if self.as_json else []
         words += ["--yes"] if self.yes else []
@@ -45,10 +42,7 @@ def run(wanted: Asked) -> int:
     """The runtime's exit code: 0 done, 1 couldn't be done, 2 for a name that nobody knows."""
     if wanted.verb == "use":
         return _use(wanted.model)
-    trusted, complaints = load_trusted(os.environ)
-    for complaint in complaints:
-        print(complaint, file=sys.stderr)
-    with subprocess.Popen([*RUNTIME, *wanted.arguments(trusted.model)]) as process:  # noqa: S603
+    with subprocess.Popen([*RUNTIME, *wanted.arguments()]) as process:  # noqa: S603
         while True:
             try:
                 return process.wait()
@@ -57,8 +51,8 @@ def run(wanted: Asked) -> int:
 
 
 def _use(name: str) -> int:
-    """Write the model into the user's configuration file once it is sure to be here."""
-    command = [*RUNTIME, *Asked("path", name, as_json=True).arguments("")]
+    """Write the model into the user's configuration file once it was tried."""
+    command = [*RUNTIME, *Asked("try", name, as_json=True).arguments()]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
     if done.returncode:
         return done.returncode
@@ -70,7 +64,7 @@ def _use(name: str) -> int:
     path = config_path(os.environ)
     try:
         set_model(path, model, setting)
-    except ConfigFileError as error:
+    except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1
     role = "embedding model" if found["embeds"] else "model"

@@ -1,6 +1,7 @@
 """Change one setting in the user's configuration file and leave all else in it as it is.
 
-settings.py reads that file; this is the only place that writes it, and only on the user's command.
+model_runtime/wire/configuration.py reads that file; this is the only place that writes it, and only
+on the user's command.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-
-class ConfigFileError(Exception):
-    """The file can't be changed; str() is one sentence. It stays as it was."""
+from model_runtime.wire.configuration import ConfigurationError, user_text
 
 
 def set_model(path: Path, model: str, setting: str = "model") -> None:
-    """Set `setting`, keeping comments, order and other settings. Raises ConfigFileError."""
-    path = path.expanduser().resolve()  # a link to the file stays a link
+    """Set `setting`, keeping comments, order and other settings.
+
+    Raises ConfigurationError, and leaves the file as it was then.
+    """
+    path = Path(os.path.realpath(path))  # a link to the file stays a link
     try:
-        text = path.read_bytes().decode() if path.exists() else ""
-        document = tomlkit.parse(text)
+        document = tomlkit.parse(user_text(path))
         document[setting] = model
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, tomlkit.dumps(document))
     except OSError as error:
-        raise ConfigFileError(f"{path} can't be changed: {error.strerror}.") from error
+        raise ConfigurationError(f"{path} can't be changed: {error.strerror}.") from error
     except (TOMLKitError, ValueError) as error:
-        raise ConfigFileError(f"{path} is not valid TOML; correct it first: {error}.") from error
+        raise ConfigurationError(f"{path} is not valid TOML; correct it first: {error}.") from error
 
 
 def _replace(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import attrs
@@ -30,15 +31,31 @@ def handle(session: Session, params: WhyParams) -> dict[str, Any]:
     """`reason` is null when something was shown, or nothing was asked for yet.
 
     `askAgain` is there when the model was missing then and is here now, and neither text nor caret
-    moved: it is the trigger kind to ask with.
+    moved: it is the trigger kind to ask with. `settings` are the sentences about the user's own
+    configuration, which the message ends with.
     """
     snapshot = session.server.snapshot_for(params)
     if snapshot is None:
         return _told(Reason.NOT_OPEN, "")
     answer = session.completer.last_answer(params.text_document.uri)
     if answer is None:
-        return {"reason": None, "message": "No suggestion was asked for in this file yet."}
-    return _timed(answer) | _again(session, snapshot, params.position)
+        told: dict[str, Any] = {
+            "reason": None,
+            "message": "No suggestion was asked for in this file yet.",
+        }
+    else:
+        told = _timed(_of_now(answer, session)) | _again(session, snapshot, params.position)
+    if settings := session.own_complaints:
+        told |= {"settings": settings, "message": " ".join([told["message"], *settings])}
+    return told
+
+
+def _of_now(answer: Answer, session: Session) -> Answer:
+    """One that was waited with is old news once the model turned out to be missing."""
+    state = session.runtime.state
+    if state.phase is Phase.FAILED and answer.reason in (Reason.STARTING, Reason.LOADING):
+        return replace(answer, reason=Reason.LOAD_FAILED, detail=state.message)
+    return answer
 
 
 def _again(session: Session, snapshot: Snapshot, caret: types.Position | None) -> dict[str, Any]:

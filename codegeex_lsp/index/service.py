@@ -64,6 +64,7 @@ class Inbox:
     def __init__(self) -> None:
         self._waiting: deque[Message] = deque()
         self._kinds: Counter[str] = Counter()  # of those that wait
+        self._open: set[int] = set()  # questions that came and have no answer yet
         self._cancelled: set[int] = set()
         self._changed = threading.Condition()
         self.ended = False
@@ -74,8 +75,9 @@ class Inbox:
             message = json.loads(line)
             with self._changed:
                 if message["do"] == "cancel":
-                    self._cancelled.add(message["id"])
+                    self._cancelled |= {message["id"]} & self._open
                 else:
+                    self._open |= {message["id"]} if message["do"] in QUESTIONS else set()
                     self._waiting.append(message)
                     self._kinds[message["do"]] += 1
                 self._changed.notify()
@@ -107,6 +109,12 @@ class Inbox:
     def has(self, kind: str) -> bool:
         """Whether such a message waits."""
         return self._kinds[kind] > 0
+
+    def answered(self, number: int) -> None:
+        """Nobody cancels that question any more, and if so, late."""
+        with self._changed:
+            self._open.discard(number)
+            self._cancelled.discard(number)
 
     def is_cancelled(self, number: int) -> bool:
         return self.ended or number in self._cancelled
@@ -242,6 +250,8 @@ class Service:
         else:
             plain = [place.plain() for place in places]
             self._say({"id": number, "places": plain, "by_vector": by_vector})
+        finally:
+            self._inbox.answered(number)
 
     def _found(self, question: Message, cancelled: Callable[[], bool]) -> tuple[list[Place], bool]:
         """The places, and whether a vector helped to find them."""

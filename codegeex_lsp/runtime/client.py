@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from codegeex_lsp import __version__
-from codegeex_lsp.config.settings import TrustedSettings
 from codegeex_lsp.runtime.questions import Answer, Asked, Hear, OverdueError, Questions
 from codegeex_lsp.runtime.withheld import without_secrets
 from model_runtime.wire import client, endpoint, protocol
 from model_runtime.wire.client import Link, NoRuntimeError
+from model_runtime.wire.configuration import TrustedSettings
 from model_runtime.wire.protocol import (
     Embed,
     Embedding,
@@ -47,6 +47,8 @@ LOCK_PATIENCE_S = 1.0
 # More starts than this within the window is a crash loop: say so and wait the window out.
 STARTS_ALLOWED = 3
 STARTS_WINDOW_S = 60.0
+# Of what a runtime takes no more: two of the largest messages there are.
+MAX_UNSENT_BYTES = 2 * protocol.MAX_MESSAGE_BYTES
 NO_EMBEDDING_MODEL = (
     'There is no embedding model; name one as "embedding_model" in your config.toml, such as '
     "codet5p-110m-embedding."
@@ -109,6 +111,7 @@ class RuntimeClient:
         self._changed = asyncio.Event()
         self._starts: list[float] = []
         self._child: subprocess.Popen[bytes] | None = None
+        self._log_begin = 0  # where that one's words begin in the log
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -189,8 +192,12 @@ class RuntimeClient:
         return answer
 
     def _send(self, message: protocol.Message) -> None:
-        if self._writer is not None:
-            self._writer.write(protocol.encode(without_secrets(message)))
+        if self._writer is None:
+            return
+        self._writer.write(protocol.encode(without_secrets(message)))
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            log.warning("the runtime stopped reading and is given up")
+            self._writer.transport.abort()  # which ends _serve()
 
     # --- the link ---------------------------------------------------------------------------------
 
@@ -246,12 +253,15 @@ class RuntimeClient:
         with contextlib.suppress(NoRuntimeError):
             return await client.greet(place, _NAME)
         self._start(place)
+        refused = NoRuntimeError()
         deadline = time.monotonic() + START_DEADLINE_S
         again = time.monotonic() + LOCK_PATIENCE_S
         while time.monotonic() < deadline:
             await asyncio.sleep(START_POLL_S)
-            with contextlib.suppress(NoRuntimeError):
+            try:
                 return await client.greet(place, _NAME)
+            except NoRuntimeError as error:
+                refused = error
             ended = self._child.poll() if self._child is not None else None
             if ended:
                 break
@@ -259,7 +269,11 @@ class RuntimeClient:
                 # It found the lock taken, by a runtime that was leaving: now it is free.
                 self._child = self._started(place)
                 again = time.monotonic() + LOCK_PATIENCE_S
-        raise _StartError(f"The model runtime did not start; its log is {place.log}.")
+        if ended == 0 and place.endpoint.exists():  # one that is stuck has the lock
+            raise _StartError(str(refused))
+        said = client.last_words(place.log, self._log_begin)
+        problem = f"The model runtime did not start; its log is {place.log}."
+        raise _StartError(said or problem)
 
     def _start(self, place: endpoint.Meeting) -> None:
         now = time.monotonic()
@@ -275,6 +289,7 @@ class RuntimeClient:
 
     def _started(self, place: endpoint.Meeting) -> subprocess.Popen[bytes]:
         chosen = self.trusted
+        self._log_begin = place.log.stat().st_size if place.log.exists() else 0
         return client.start(place, chosen.model, chosen.device, chosen.quantize, chosen.idle_exit_s)
 
     async def _serve(self, link: Link) -> None:

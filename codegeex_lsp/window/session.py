@@ -19,7 +19,7 @@ from lsprotocol import types
 from codegeex_lsp.actions.performer import Performer
 from codegeex_lsp.completion import context as contexts
 from codegeex_lsp.completion.completer import Completer
-from codegeex_lsp.config.settings import Settings, load_trusted
+from codegeex_lsp.config.settings import Settings
 from codegeex_lsp.exclusion.left_out import LeftOut
 from codegeex_lsp.exclusion.names import IGNORE_FILES
 from codegeex_lsp.files.folders import Folders
@@ -36,6 +36,7 @@ from codegeex_lsp.workspace.exclusions import Exclusions
 from codegeex_lsp.workspace.index_client import IndexPhase, IndexState
 from codegeex_lsp.workspace.neighbours import Neighbours
 from codegeex_lsp.workspace.retrieval import Retrieval
+from model_runtime.wire.configuration import load_trusted
 
 STATUS_METHOD = "codegeex/status"
 ACTIVITY_PAUSE_S = 1.0
@@ -50,7 +51,8 @@ class Session:
         self.server = server
         self.initial_settings = Settings()
         self.settings = self.initial_settings
-        trusted, self.complaints = load_trusted(os.environ)
+        trusted, self.own_complaints = load_trusted(os.environ)
+        self.complaints = list(self.own_complaints)
         self.runtime = RuntimeClient(trusted, self._on_link)
         self.retrieval = Retrieval(
             lambda: self.settings,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model_runtime.device import memory
 from model_runtime.device.kinds import Device
-from model_runtime.folders import fit, native
+from model_runtime.folders import fit, hub_folder, native
 from model_runtime.folders.assembly import blank_network
 from model_runtime.folders.loaded import MemoryPlan
 from model_runtime.networks import linear
@@ -34,6 +34,11 @@ def sized(name: str, device: Device) -> CodeGeeXConfig:
         config = replace(CODEGEEX_13B, num_layers=int(found[2])) if found[2] else CODEGEEX_13B
     elif name.startswith("random:"):
         raise ValueError(f'"{name}" is no random model; use random:codegeex-13b@2layers.')
+    elif (other := hub_folder.find(name)) is not None:
+        raise ValueError(
+            f"{name} is a {other.config['model_type']} network, and only CodeGeeX's are measured; "
+            "use random:codegeex-13b@2layers or codegeex-nano."
+        )
     else:
         config = native.read_description(native.folder_of(name)).config
     needed, free = in_floats(config, device), memory.free_bytes(device.place)

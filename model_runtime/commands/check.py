@@ -15,6 +15,8 @@ from model_runtime.device.system_memory import free_memory
 from model_runtime.device.torch_plugins import keep_plugins_out
 from model_runtime.engine.loading import why_not_loaded
 from model_runtime.errors import RuntimeFailure
+from model_runtime.hub import cache, soundness
+from model_runtime.reading import model_json
 
 PACKAGES = ("torch", "tokenizers", "safetensors")
 # torch with the embedded model holds 320 MiB; below twice that the machine starts to swap.
@@ -40,6 +42,18 @@ def check(model: str, device: str, quantize: str = "") -> Iterator[Finding]:
     yield _memory()
     if not missing:
         yield from _device_and_model(model, device, quantize)
+
+
+def embedding(model: str) -> Finding:
+    """The second model, that of search; all of it is tried but its weights' numbers."""
+    try:
+        folder = cache.folder_of(model)
+        soundness.check(folder)
+        embeds = soundness.only_embeds(model_json(folder / soundness.CONFIG))
+    except RuntimeFailure as error:
+        return Finding("embedding", model, str(error))
+    advice = "" if embeds else "it makes no vectors; use one that does: codet5p-110m-embedding"
+    return Finding("embedding", model, advice)
 
 
 def _package(name: str) -> Finding:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from model_runtime.conversion import hub_pickle
 from model_runtime.errors import HubError
-from model_runtime.hub import cache
+from model_runtime.hub import cache, soundness
 from model_runtime.hub.catalogue import Model
 from model_runtime.hub.download import Plan
 
@@ -28,7 +28,7 @@ def check(model: Model) -> None:
 def converted(plan: Plan, fetched: Path, messages: TextIO) -> Path:
     """The folder of safetensors, made unless it is there. Raises RuntimeFailure."""
     target = cache.converted_folder(plan.model) / plan.commit
-    if cache.lacking(target):
+    if soundness.lacking(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

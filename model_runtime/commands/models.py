@@ -1,6 +1,6 @@
-"""`codegeex-runtime models`: list, show, pull, remove, path. `codegeex-lsp models` runs these.
+"""`codegeex-runtime models`: list, show, try, pull, remove, path.
 
-They print and ask; the work is the catalogue's, cache.py's and download.py's. With --json
+`codegeex-lsp models` runs these. They print and ask; the work is that of the room hub. With --json
 `pull` speaks to a program: one object a line, and it reads the answer to its question.
 """
 
@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_runtime import installing
+from model_runtime.commands import told
 from model_runtime.device.system_memory import free_memory
-from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError
-from model_runtime.folders.fit import PROGRAM_BYTES
-from model_runtime.folders.forecast import forecast, served
-from model_runtime.folders.hub_folder import only_embeds
-from model_runtime.hub import cache, catalogue
-from model_runtime.hub.catalogue import Ability, Model
+from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError, WeightsError
+from model_runtime.folders.forecast import served
+from model_runtime.hub import cache, catalogue, soundness
+from model_runtime.hub.catalogue import Model
+from model_runtime.options import is_path
+from model_runtime.reading import model_json
+from model_runtime.wire.configuration import load_trusted
 
 if TYPE_CHECKING:
     from model_runtime.hub.download import Plan
@@ -44,11 +47,12 @@ def add_to(commands: Any) -> None:
     pulling = _verb(verbs, "pull", _pull, "fetch a model from the hub")
     removing = _verb(verbs, "remove", _remove, "free a fetched model's disk space")
     finding = _verb(verbs, "path", _path, "the folder of a model")
-    for verb in (showing, pulling, removing, finding):
+    trying = _verb(verbs, "try", _try, "see whether a model can be used, without loading it")
+    for verb in (showing, finding, trying):
+        verb.add_argument("model", metavar="NAME|FOLDER")
+    for verb in (pulling, removing):
         verb.add_argument("model", metavar="NAME")
-    for verb in (listing, showing, removing):
-        verb.add_argument("--used", default="", metavar="NAME", help="the model that editors use")
-    for verb in (listing, showing, pulling, finding):
+    for verb in (listing, showing, pulling, trying):
         verb.add_argument("--json", action="store_true", help="for programs")
     for verb in (pulling, removing):
         verb.add_argument("--yes", action="store_true", help="don't ask")
@@ -66,12 +70,16 @@ def _verb(
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Exit code 2 for a name that nobody knows, 1 for what can't be done."""
+    """Exit code 2 for a name that nobody knows and a folder that is no model, 1 for what can't be
+    done."""
+    options.trusted, complaints = load_trusted(os.environ)
+    for complaint in complaints if run is not _try else ():  # `use` may mend them
+        print(complaint, file=sys.stderr)
     try:
         return run(options)
     except RuntimeFailure as error:
         _failed(str(error), as_json=getattr(options, "json", False) and run is _pull)
-        return 2 if isinstance(error, UnknownModelError) else 1
+        return 2 if isinstance(error, UnknownModelError | WeightsError) else 1
     except ImportError as error:
         print(f"This needs {error.name}; run: {installing.part('local')}", file=sys.stderr)
         return 1
@@ -84,11 +92,13 @@ def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespa
 
 
 def _list(options: argparse.Namespace) -> int:
-    told = [_told(model, options.used) for model in catalogue.models().values()]
+    used = told.used_by(options.trusted)
+    known = [told.of_catalogue(model, used) for model in catalogue.models().values()]
+    found = [*(_used_folder(name, used) for name in used if is_path(name)), *known]
     if options.json:
-        print(json.dumps(told))
+        print(json.dumps(found))
         return 0
-    rows = [("", "name", "size", "fits in", "context", "licence", "can"), *map(_row, told)]
+    rows = [("", "name", "size", "fits in", "context", "licence", "can"), *map(_row, found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
@@ -98,42 +108,45 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(told: dict[str, Any]) -> tuple[str, ...]:
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
     return (
-        told["state"],
-        told["name"],
-        _size(told["sizes"]["float16"]),
-        "?" if told["fits"] is None else told["fits"] or "no",
-        f"{told['context']:,}",
-        told["licence"],
-        ", ".join(told["abilities"]) if len(told["abilities"]) < 4 else "all but embed",
+        model["state"],
+        model["name"],
+        _size(model["sizes"]["float16"]),
+        "?" if model["fits"] is None else model["fits"] or "no",
+        f"{model['context']:,}",
+        model["licence"],
+        ", ".join(model["abilities"]) if len(model["abilities"]) < 4 else "all but embed",
     )
 
 
 def _show(options: argparse.Namespace) -> int:
-    model = catalogue.find(options.model)
-    told = _told(model, options.used)
+    used = told.used_by(options.trusted)
+    if model := catalogue.models().get(options.model.lower()):
+        found = told.of_catalogue(model, used)
+    else:
+        found = told.of_folder(cache.place_of(options.model), used)
     if options.json:
-        print(json.dumps(told))
+        print(json.dumps(found))
         return 0
-    sizes = ", ".join(f"{_size(size)} in {name}" for name, size in told["sizes"].items())
-    source = f"{told['hub']}, {told['revision'] or 'unpinned'}" if told["hub"] else ""
-    stops = [*told["stops"], *map(str, told["stop_ids"])]
+    sizes = ", ".join(f"{_size(size)} in {name}" for name, size in found["sizes"].items())
+    source = f"{found['hub']}, {found['revision'] or 'unpinned'}" if found["hub"] else ""
+    stops = [*found["stops"], *map(str, found["stop_ids"])]
     fields = {
-        "name": told["name"],
-        "state": told["state"] or "not installed",
-        "folder": told["folder"],
-        "can": ", ".join(told["abilities"]),
-        "licence": told["licence"],
-        "note": told["note"],
+        "name": found["name"],
+        "state": found["state"] or "not installed",
+        "folder": found["folder"],
+        "can": ", ".join(found["abilities"]),
+        "licence": found["licence"],
+        "note": found["note"],
         "size": sizes,
-        "fits in": _room(model, told),
-        "context": f"{told['context']:,} tokens",
-        "network": told["architecture"],
-        "format": told["format"] + (", and its own chat template" if told["chat"] else ""),
+        "fits in": _room(model, found),
+        "context": f"{found['context']:,} tokens",
+        "network": found["architecture"],
+        "format": found["format"] + (", and its own chat template" if found["chat"] else ""),
         "stops": "  ".join(stops),
         "hub": source,
-        "weights": f"{AS_PICKLES} (by pull)" if told["pickled"] else "",
+        "weights": f"{AS_PICKLES} (by pull)" if found["pickled"] else "",
     }
     for name, value in fields.items():
         if value:
@@ -141,55 +154,20 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _told(model: Model, used: str) -> dict[str, Any]:
-    folder = cache.installed(model)
-    fits, served_context = _fits(model)
-    return {
-        "name": model.name,
-        "family": model.family,
-        "state": _state(model, folder, used),
-        "folder": str(folder) if folder else "",
-        "abilities": [ability.value for ability in Ability if ability in model.abilities],
-        "architecture": model.architecture,
-        "format": model.format,
-        "chat": model.chat,
-        "context": model.context,
-        "stops": model.stops,
-        "stop_ids": model.stop_ids,
-        "licence": model.licence,
-        "note": model.note,
-        "parameters": model.parameters,
-        "sizes": model.sizes,
-        "fits": fits,
-        "served_context": served_context,
-        "hub": model.hub,
-        "revision": model.revision,
-        "pickled": model.pickled,
-    }
+def _used_folder(name: str, used: Collection[str]) -> dict[str, Any]:
+    try:
+        return told.of_folder(cache.place_of(name), used)
+    except RuntimeFailure as error:
+        return told.of_broken_folder(name, error)
 
 
-def _state(model: Model, folder: Path | None, used: str) -> str:
-    if folder is not None:
-        return "used" if used.lower() == model.name else "installed"
-    return "in part" if cache.partly_here(model) else ""
-
-
-def _fits(model: Model) -> tuple[str | None, int]:
-    """The largest precision that fits main memory now, and the tokens it would be served with; ""
-    for none, None when nobody tells."""
-    if (free := free_memory()) is None:
-        return None, 0
-    found = forecast(model, free - PROGRAM_BYTES)
-    return found.kept or "", found.context
-
-
-def _room(model: Model, told: dict[str, Any]) -> str:
-    """The same in words."""
-    if not served(model):
+def _room(model: Model | None, found: dict[str, Any]) -> str:
+    """What `fits` says, in words."""
+    if model is not None and not served(model):
         return "no, its kind of network can't be served"
-    if not told["fits"]:
-        return "unknown" if told["fits"] is None else "no, main memory is short"
-    return f"{told['fits']}, with {told['served_context']:,} tokens"
+    if not found["fits"]:
+        return "unknown" if found["fits"] is None else "no, main memory is short"
+    return f"{found['fits']}, with {found['served_context']:,} tokens"
 
 
 def _size(count: int) -> str:
@@ -200,14 +178,15 @@ def _size(count: int) -> str:
 
 
 def _pull(options: argparse.Namespace) -> int:
-    model = catalogue.find(options.model)
+    model = _of_catalogue(options.model)
     if not model.hub or (cache.installed(model) and not options.revision):
         return _arrived(model, cache.folder_of(model.name), options.json)
+    cache.check_address()
     from model_runtime.hub import download
 
     plan = download.plan(model, options.revision)
     if plan.pickles:
-        if not cache.lacking(made := cache.converted_folder(model) / plan.commit):
+        if not soundness.lacking(made := cache.converted_folder(model) / plan.commit):
             return _arrived(model, made, options.json)
         from model_runtime.commands import hub_conversion  # imports torch
 
@@ -239,14 +218,24 @@ def _arrived(model: Model, folder: Path, as_json: bool) -> int:
     return 0
 
 
+def _of_catalogue(name: str) -> Model:
+    """Raises UnknownModelError."""
+    if is_path(name):
+        raise UnknownModelError(
+            f"{name} is no model of codegeex-lsp models list; a folder of yours is neither fetched "
+            "nor removed."
+        )
+    return catalogue.find(name)
+
+
 def _remove(options: argparse.Namespace) -> int:
-    model = catalogue.find(options.model)
+    model = _of_catalogue(options.model)
     if model.embedded:
         raise HubError(f"{model.name} is part of the package.")
     if not cache.partly_here(model):
         raise HubError(f"{model.name} isn't installed.")
     size = _size(cache.size_on_disk(model))
-    used = ", which editors use," if options.used.lower() == model.name else ""
+    used = ", which editors use," if model.name in told.used_by(options.trusted) else ""
     question = f"Remove {model.name}{used} from {cache.cache_folder()}, {size}?"
     if not options.yes and not _agreed(question):
         raise HubError("Nothing was removed; say yes, or --yes.")
@@ -256,14 +245,24 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _path(options: argparse.Namespace) -> int:
+    print(cache.folder_of(options.model))
+    return 0
+
+
+def _try(options: argparse.Namespace) -> int:
+    """Before it is used: what is wrong is said now, and not by every editor."""
     folder = cache.folder_of(options.model)
     model = catalogue.models().get(options.model.lower())
+    if model is None or not model.embedded:  # which the package's own tests try
+        from model_runtime.folders import trial  # imports torch
+
+        trial.try_out(options.model, options.trusted.quantize)
+    embeds = soundness.only_embeds(model_json(folder / soundness.CONFIG))
     if options.json:
-        config = json.loads((folder / cache.CONFIG).read_text(encoding="utf-8"))
-        told = {"name": model.name if model else "", "folder": str(folder)}
-        print(json.dumps({**told, "embeds": only_embeds(config)}))
+        name = model.name if model else ""
+        print(json.dumps({"name": name, "folder": str(folder), "embeds": embeds}))
     else:
-        print(folder)
+        print(f"{folder} can be used.")
     return 0
 
 

@@ -30,7 +30,7 @@ from model_runtime.conversion.target import (
 )
 from model_runtime.errors import ConversionError
 from model_runtime.folders.hub_folder import CONFIG, KEPT_AS
-from model_runtime.hub.cache import WEIGHTS
+from model_runtime.hub.soundness import WEIGHTS
 from model_runtime.networks import transformers_lm
 
 # A file of so many bits a weight, or fewer, is kept in INT8; 4-bit files, which people choose for

@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING
@@ -27,8 +27,9 @@ from model_runtime.conversion.target import (
 )
 from model_runtime.errors import ConversionError, WeightsError
 from model_runtime.folders import hub_network, text_encoder
-from model_runtime.folders.hub_folder import CONFIG, PROJECTED, TOKENIZER, HubFolder, only_embeds
-from model_runtime.hub import cache
+from model_runtime.folders.hub_folder import CONFIG, TOKENIZER, HubFolder
+from model_runtime.hub import cache, soundness
+from model_runtime.reading import model_json
 
 PICKLE = "pytorch_model.bin"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
@@ -37,23 +38,23 @@ PICKLE_INDEX = "pytorch_model.bin.index.json"
 def is_hub_folder(path: Path) -> bool:
     """Whether a config.json says which of transformers' networks it is."""
     try:
-        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return "model_type" in model_json(path / CONFIG, {})
+    except WeightsError:
         return False
-    return isinstance(config, dict) and "model_type" in config
 
 
 def takes(architecture: str) -> bool:
     """Whether there is a network for it here, or in transformers."""
-    return architecture in CONFIG_MAPPING or architecture == PROJECTED
+    return architecture in CONFIG_MAPPING or architecture == soundness.PROJECTED
 
 
 def convert(source: Path, target: Path, messages: TextIO) -> None:
     """Raises ConversionError or WeightsError, and leaves no target then."""
-    if not cache.lacking(source):
+    if not soundness.lacking(source):
         raise ConversionError(f"{source} has safetensors already: codegeex-lsp models use {source}")
     network = _network(source)
-    if not any((source / name).exists() for name in cache.TOKENIZERS):
+    tokenizers = (TOKENIZER, *soundness.TOKENIZER_PARTS)
+    if not any((source / name).exists() for name in tokenizers):
         raise ConversionError(f"{source} has no tokenizer; get the model with one.")
     files = [source / name for name in _pickles(source)]
     shards = {_named(n, len(files)): file for n, file in enumerate(files, 1)}
@@ -65,7 +66,7 @@ def convert(source: Path, target: Path, messages: TextIO) -> None:
         if len(shards) > 1:
             places = {tensor: name for name, file in shards.items() for tensor in kept[file]}
             index = {"metadata": {"total_size": size}, "weight_map": places}
-            write_file(folder / cache.INDEX, json.dumps(index, indent=2).encode())
+            write_file(folder / soundness.INDEX, json.dumps(index, indent=2).encode())
         for path in source.iterdir():
             if cache.belongs(path.name) and path.name not in (CONFIG, PICKLE_INDEX):
                 shutil.copyfile(path, folder / path.name)
@@ -76,8 +77,8 @@ def convert(source: Path, target: Path, messages: TextIO) -> None:
 
 def _network(source: Path) -> nn.Module:
     """Without storage. Raises WeightsError for a network that can't be served."""
-    config: dict[str, Any] = json.loads((source / CONFIG).read_text(encoding="utf-8"))
-    if only_embeds(config):
+    config = model_json(source / CONFIG)
+    if soundness.only_embeds(config):
         return text_encoder.blank(config)
     return hub_network.blank(HubFolder(source.absolute(), None, config))
 
@@ -89,9 +90,9 @@ def _pickles(source: Path) -> list[str]:
         names = [PICKLE]
     else:
         try:
-            told = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            told = model_json(index)["weight_map"]
             names = sorted({Path(name).name for name in told.values()})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (WeightsError, KeyError, TypeError, AttributeError) as error:
             raise ConversionError(f"{index} can't be understood; get the model anew.") from error
     for name in names:
         if not (source / name).exists():
@@ -164,5 +165,5 @@ def _write_tokenizer(source: Path, path: Path) -> None:
 
 def _named(number: int, count: int) -> str:
     if count == 1:
-        return cache.WEIGHTS
+        return soundness.WEIGHTS
     return f"model-{number:05}-of-{count:05}.safetensors"

@@ -18,10 +18,9 @@ from model_runtime.evaluation import report
 from model_runtime.evaluation.download import default_folder, download
 from model_runtime.evaluation.errors import EvaluationError
 from model_runtime.evaluation.samples import Way
-from model_runtime.options import DEFAULT_MODEL
+from model_runtime.options import DEVICES
+from model_runtime.wire.configuration import complete
 from model_runtime.wire.endpoint import UnsafeDirectoryError
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,7 +31,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if "device" in options and (complaints := complete(options)):
+        parser.error(" ".join(complaints))
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
@@ -123,13 +125,10 @@ def _command(
 def _sampling(command: argparse.ArgumentParser, temperature: float) -> None:
     command.add_argument(
         "--model",
-        default=os.environ.get("CODEGEEX_MODEL") or DEFAULT_MODEL,
         metavar="NAME|FOLDER",
-        help="a known model or a model folder (default: $CODEGEEX_MODEL or %(default)s)",
+        help="a known model or a model folder (default: the one that editors use)",
     )
-    command.add_argument(
-        "--device", choices=DEVICES, default=os.environ.get("CODEGEEX_DEVICE") or "auto"
-    )
+    command.add_argument("--device", choices=DEVICES)
     command.add_argument(
         "--ask",
         choices=[str(way) for way in Way],

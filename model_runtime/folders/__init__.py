@@ -15,4 +15,5 @@ __all__ = [
     "native",
     "opening",
     "text_encoder",
+    "trial",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from model_runtime.folders import hub_folder
 from model_runtime.options import DEFAULT_MODEL, EMBEDDED_FOLDER
 from model_runtime.prompts.rendering import PromptFormat
+from model_runtime.reading import model_json
 from model_runtime.wire.protocol import Task
 
 CHARS_PER_TOKEN = 4
@@ -44,7 +44,7 @@ def announce(model: str) -> Announcement:
                 converses=family.converses,
             )
         folder = EMBEDDED_FOLDER if model == DEFAULT_MODEL else Path(model).expanduser()
-        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        description = model_json(folder / "config.json")
         tokens = int(description["network"]["max_position_embeddings"])
         context = tokens * CHARS_PER_TOKEN
         if "trust" in description:

@@ -7,7 +7,6 @@ model can before torch is imported; hub_network.py loads it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from model_runtime import logs
-from model_runtime.errors import HubError, WeightsError
-from model_runtime.hub import cache, catalogue
+from model_runtime.errors import WeightsError
+from model_runtime.hub import cache, catalogue, soundness
 from model_runtime.hub.catalogue import Model
 from model_runtime.prompts import chat, encoder_decoder
 from model_runtime.prompts.family import Family
 from model_runtime.prompts.rendering import fitting, of_catalogue
 from model_runtime.prompts.template import conversation
+from model_runtime.reading import model_json, model_template
 from model_runtime.text.vocabulary import (
     BLANK,
     ControlToken,
@@ -48,8 +48,6 @@ LONGEST_CONTEXT = 8192
 # relative, so that more would run, but with less sense than it was trained to.
 ENCODER_DECODER = "t5"
 USUAL_SOURCE = 512
-# CodeT5+'s model that embeds: a T5's encoder and a projection.
-PROJECTED = "codet5p_embedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,7 @@ class HubFolder:
         """In Jinja; "" for a model that isn't tuned to conversations."""
         beside = self.path / CHAT_TEMPLATE
         if beside.exists():
-            return beside.read_text(encoding="utf-8-sig", errors="replace")
+            return model_template(beside)
         found = self._tokenizer_config.get("chat_template") or ""
         return found if isinstance(found, str) else _default_of(found)
 
@@ -178,7 +176,7 @@ class HubFolder:
     def ends(self) -> tuple[int, ...]:
         """The ids that end an answer, the one that ends a document first, and at last all special
         ones: no answer holds them."""
-        told = [_json(self.path / GENERATION_CONFIG, {}), self.config]
+        told = [model_json(self.path / GENERATION_CONFIG, {}), self.config]
         ids = [id_ for one in told for id_ in _as_list(one.get("eos_token_id"))]
         name = self.special_tokens.get("eos_token", "")
         ids += [self.controls[name]] if name in self.controls else []
@@ -187,7 +185,10 @@ class HubFolder:
             stops = [name for stop in self.model.stops for name in (stop, BLANK + stop)]
             ids += [self.controls[name] for name in stops if name in self.controls]
         if not ids:
-            raise WeightsError(f"{self.path} doesn't say which token ends a text (eos_token_id).")
+            raise WeightsError(
+                f"{self.path} doesn't say which token ends a text; add its id to {CONFIG} as "
+                '"eos_token_id".'
+            )
         ids += [self.controls[name] for name, told in self._described.items() if told.special]
         return tuple(dict.fromkeys(ids))
 
@@ -199,25 +200,17 @@ class HubFolder:
 
     @cached_property
     def _tokenizer(self) -> dict[str, Any]:
-        if not (self.path / TOKENIZER).exists():
-            raise WeightsError(f"{self.path} has no {TOKENIZER}; get the model with one.")
-        return _json(self.path / TOKENIZER)
+        return model_json(self.path / TOKENIZER)
 
     @cached_property
     def _tokenizer_config(self) -> dict[str, Any]:
-        return _json(self.path / TOKENIZER_CONFIG, {})
+        return model_json(self.path / TOKENIZER_CONFIG, {})
 
 
 def _default_of(templates: Any) -> str:
     """A tokenizer may have several, each with a name; without "default" it is the first."""
     named = {one.get("name"): one.get("template") for one in templates if isinstance(one, dict)}
     return str(named.get("default") or next(iter(named.values()), ""))
-
-
-def only_embeds(config: Mapping[str, Any]) -> bool:
-    """Whether a folder with this config.json has an encoder and nothing to write with."""
-    alone = config.get("architectures") == ["T5EncoderModel"]
-    return config.get("model_type") == PROJECTED or alone
 
 
 def find(name: str) -> HubFolder | None:
@@ -227,30 +220,13 @@ def find(name: str) -> HubFolder | None:
     no whole model.
     """
     known = catalogue.models().get(name.lower())
-    path = cache.folder_of(name) if known else Path(name).expanduser()
-    if not known and not path.is_dir() and not cache.is_path(name):
-        catalogue.find(name)  # tells the nearest names
-    config = _json(path / CONFIG, {})
+    path = cache.folder_of(name) if known else cache.place_of(name)
+    config = model_json(path / CONFIG, {})
     if not isinstance(config.get("model_type"), str):
         return None
-    if problem := cache.lacking(path):
-        raise HubError(f"{path} is no model that can be used: {problem}.")
+    soundness.check(path)
     return HubFolder(path, known, config)
 
 
 def _as_list(ids: Any) -> list[int]:
     return ids if isinstance(ids, list) else [] if ids is None else [ids]
-
-
-def _json(path: Path, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    if default is not None and not path.exists():
-        return default
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WeightsError(f"{path} can't be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise WeightsError(f"{path} can't be understood: {error}.") from error
-    if not isinstance(read, dict):
-        raise WeightsError(f"{path} can't be understood: it is no JSON object.")
-    return read

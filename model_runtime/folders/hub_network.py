@@ -65,6 +65,11 @@ def plan(folder: HubFolder, device: torch.device, dtype: torch.dtype, quantize: 
     return MemoryPlan(folder.name, stored, kept, shape, dtype, device)
 
 
+def examine(folder: HubFolder) -> None:
+    """All but the weights. Raises WeightsError."""
+    _tokenizer(folder, _shape(folder).vocab_size)
+
+
 def blank(folder: HubFolder) -> nn.Module:
     """The folder's network without storage. Raises WeightsError for one that can't be served."""
     _shape(folder)

@@ -8,7 +8,6 @@ it for every folder that isn't the hub's; conversion/ writes such folders.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from model_runtime.networks.kept import Precision
 from model_runtime.networks.network import Network
 from model_runtime.options import DEFAULT_MODEL, EMBEDDED_FOLDER
 from model_runtime.prompts.rendering import PromptFormat
+from model_runtime.reading import model_json
 from model_runtime.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
@@ -88,6 +88,13 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype, quantize: str) 
     )
 
 
+def examine(folder: Path) -> None:
+    """All but the weights and their checksums. Raises WeightsError."""
+    description = read_description(folder)
+    verification.sizes(folder, description.files)
+    _load_tokenizer(folder, description)
+
+
 def verify(folder: Path, description: Description) -> None:
     """Compare every file with its size and checksum. Raises WeightsError at the first damage."""
     verification.verify(folder, description.files)
@@ -130,8 +137,8 @@ def _stored_precision(folder: Path, description: Description) -> Precision:
 def read_description(folder: Path) -> Description:
     """Read and check config.json. Raises WeightsError."""
     path = folder / CONFIG_FILE
+    fields = model_json(path)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
         return Description(
             name=str(fields["name"]),
             format=PromptFormat(fields["prompt_format"]),
@@ -140,10 +147,6 @@ def read_description(folder: Path) -> Description:
             files=_files(fields["files"], tokenizer),
             trust=_trust(fields["trust"]) if "trust" in fields else None,
         )
-    except FileNotFoundError as error:
-        raise WeightsError(f"{folder} is no model folder: it has no {CONFIG_FILE}.") from error
-    except OSError as error:
-        raise WeightsError(f"{path} can't be read: {error.strerror}.") from error
     except KeyError as error:
         raise WeightsError(f"{path} lacks the entry {error}.") from error
     except (ValueError, TypeError, OverflowError) as error:

@@ -21,7 +21,9 @@ from model_runtime.device import memory
 from model_runtime.errors import WeightsError
 from model_runtime.folders import fit
 from model_runtime.folders.assembly import Shards
-from model_runtime.folders.hub_folder import PROJECTED
+from model_runtime.hub import soundness
+from model_runtime.hub.soundness import PROJECTED
+from model_runtime.reading import model_json
 
 POOLED = "t5"
 # Positions are relative, so that a longer text would run, but none was longer in training.
@@ -54,7 +56,8 @@ class TextEncoder:
     @classmethod
     def load(cls, folder: Path, place: torch.device, dtype: torch.dtype) -> TextEncoder:
         """Raises WeightsError for what is no such encoder, FitError when it is too large."""
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        soundness.check(folder)
+        config = model_json(folder / soundness.CONFIG)
         kind = config.get("model_type")
         if kind not in (PROJECTED, POOLED):
             raise WeightsError(

@@ -18,6 +18,7 @@ import platformdirs
 
 from model_runtime.errors import WeightsError
 from model_runtime.logs import LOG
+from model_runtime.reading import FETCH_POINTERS, is_pointer
 
 # A file of this size takes a tenth of a second.
 LARGE_BYTES = 64 * 2**20
@@ -41,14 +42,15 @@ def verify(folder: Path, files: Mapping[str, tuple[int, str]]) -> None:
         _write(place, stamps)
 
 
+def sizes(folder: Path, files: Mapping[str, tuple[int, str]]) -> None:
+    """Compare sizes alone, which takes no time. Raises WeightsError."""
+    for file, (size, _) in files.items():
+        _status(folder / file, size)
+
+
 def _verify(path: Path, size: int, sha256: str, known: object) -> Stamp:
+    status = _status(path, size)
     try:
-        status = path.stat()
-        if status.st_size != size:
-            raise WeightsError(
-                f"{path} is damaged: it has {status.st_size} of {size} bytes; "
-                "fetch or export it again."
-            )
         # Taken before reading: a change while it is read makes the next start read it again.
         stamp: Stamp = [
             sha256,
@@ -61,8 +63,6 @@ def _verify(path: Path, size: int, sha256: str, known: object) -> Stamp:
             return stamp
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path.parent} lacks {path.name}; the model is incomplete.") from error
     except OSError as error:
         raise WeightsError(f"{path} can't be read: {error.strerror}.") from error
     if digest != sha256:
@@ -71,6 +71,23 @@ def _verify(path: Path, size: int, sha256: str, known: object) -> Stamp:
             "fetch or export it again."
         )
     return stamp
+
+
+def _status(path: Path, size: int) -> os.stat_result:
+    """Raises WeightsError for a file that is missing or of another size."""
+    try:
+        status = path.stat()
+        if status.st_size != size and is_pointer(path):
+            raise WeightsError(f"{path} {FETCH_POINTERS}.")
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path.parent} lacks {path.name}; the model is incomplete.") from error
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read: {error.strerror}.") from error
+    if status.st_size != size:
+        raise WeightsError(
+            f"{path} is damaged: it has {status.st_size} of {size} bytes; fetch or export it again."
+        )
+    return status
 
 
 def _stamps_of(folder: Path) -> Path:

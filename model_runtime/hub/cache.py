@@ -8,23 +8,19 @@ codegeex. Nothing here needs the network or torch.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+import urllib.parse
 from pathlib import Path
 
 import platformdirs
 
-from model_runtime.errors import HubError, UnknownModelError
+from model_runtime.errors import HubError, WeightsError
 from model_runtime.hub import catalogue
 from model_runtime.hub.catalogue import Ability, Model
-from model_runtime.options import EMBEDDED_FOLDER
+from model_runtime.hub.soundness import lacking, located
+from model_runtime.options import EMBEDDED_FOLDER, is_path
 
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # How many of the models that can do something are named in a sentence.
 NAMED = 3
 # What belongs to a model beside its weights.
@@ -35,14 +31,14 @@ NAMES = ("merges.txt", "vocab.txt", "LICENSE", "LICENSE.md", "LICENSE.txt", "NOT
 def folder_of(name: str) -> Path:
     """The folder of a model of the catalogue or, by its path, of any other.
 
-    Raises UnknownModelError for a name that is neither, and HubError for a model that isn't here
-    or isn't whole.
+    Raises UnknownModelError for a name that is neither, HubError for a model that isn't here, and
+    WeightsError for a folder that is no whole model.
     """
     if (model := catalogue.models().get(name.lower())) is None:
-        folder = Path(name).expanduser().absolute()
-        if not folder.is_dir() and not is_path(name):
-            catalogue.find(name)  # tells the nearest names
-        return _whole(folder)
+        folder = place_of(name)
+        if problem := lacking(folder):
+            raise WeightsError(f"{folder} is no model that can be used: {problem}.")
+        return folder
     if (found := installed(model)) is not None:
         return found
     if not model.hub:
@@ -51,6 +47,14 @@ def folder_of(name: str) -> Path:
             "SOURCE TARGET, then codegeex-lsp models use TARGET."
         )
     raise HubError(f"{model.name} isn't installed; run: codegeex-lsp models pull {model.name}")
+
+
+def place_of(name: str) -> Path:
+    """A folder that no catalogue knows. Raises UnknownModelError, and WeightsError for a file."""
+    folder = Path(name).expanduser().absolute()
+    if not is_path(name) and not folder.exists():
+        catalogue.find(name)  # tells the nearest names
+    return located(folder)
 
 
 def installed(model: Model) -> Path | None:
@@ -84,32 +88,6 @@ def remove(model: Model) -> None:
             raise HubError(f"{folder} can't be removed: {error.strerror}.") from error
 
 
-def lacking(folder: Path) -> str:
-    """What keeps the folder from being a whole model, the end of a sentence; "" when it is one."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if "network" in config:  # ours, the embedded model's and a converted checkpoint's
-            return _first_missing(folder, config["files"])
-        if (folder / INDEX).exists():
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            weights = sorted(set(index["weight_map"].values()))
-        else:
-            weights = [WEIGHTS]
-    except FileNotFoundError:
-        return f"it has no {CONFIG}"
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return f"its {CONFIG} or {INDEX} can't be read"
-    missing = _first_missing(folder, weights)
-    if missing and any(path for kind in PICKLES for path in folder.glob(kind)):
-        return (
-            "it has its weights as pickle files, which can run code; make a folder of safetensors: "
-            f"codegeex-runtime convert {folder} TARGET"
-        )
-    if not missing and not any((folder / name).exists() for name in TOKENIZERS):
-        return "it has no tokenizer"
-    return missing
-
-
 def able(task: str) -> list[str]:
     """Names of some models that can be asked for it, those that are here first, then by size."""
     found = catalogue.able(Ability(task)) if task in set(Ability) else []
@@ -120,6 +98,18 @@ def able(task: str) -> list[str]:
 def belongs(name: str) -> bool:
     """Whether a model needs a file of that name beside its weights."""
     return name.endswith(SUFFIXES) or name in NAMES
+
+
+def check_address() -> None:
+    """Before the hub's library is imported, which fails on such an HF_ENDPOINT. Raises HubError."""
+    address = os.environ.get("HF_ENDPOINT", "")
+    try:
+        parts = urllib.parse.urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if address and not usable:
+        raise HubError(f"HF_ENDPOINT is {address[:200]}; write it as https://HOST, or unset it.")
 
 
 def cache_folder() -> Path:
@@ -147,25 +137,6 @@ def _cached(model: Model) -> Path:
 
 def _folders(model: Model) -> tuple[Path, Path]:
     return _cached(model), converted_folder(model)
-
-
-def _whole(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise UnknownModelError(f"There is no model folder {folder}.")
-    if problem := lacking(folder):
-        raise HubError(f"{folder} is no model that can be used: {problem}.")
-    return folder
-
-
-def _first_missing(folder: Path, names: list[str] | dict[str, object]) -> str:
-    # A link into the cache stands for a finished file: it is made last.
-    missing = [name for name in names if not (folder / name).exists()]
-    return f"it lacks {missing[0]}" if missing else ""
-
-
-def is_path(name: str) -> bool:
-    """Whether it can only mean a folder."""
-    return name.startswith(("~", ".")) or os.sep in name or "/" in name
 
 
 def _time(folder: Path) -> float:

@@ -34,7 +34,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 
 from model_runtime.errors import HubError
-from model_runtime.hub import cache
+from model_runtime.hub import cache, soundness
 from model_runtime.hub.catalogue import Model
 from model_runtime.hub.errors import MAKE_ROOM, explained, no_hub
 
@@ -133,13 +133,22 @@ def fetch(plan: Plan, report: Callable[[int], object]) -> Path:
         with disable_progress_bars():
             folder = snapshot_download(
                 plan.model.hub,
-                revision=plan.revision,
+                revision=plan.commit,
                 allow_patterns=[file.name for file in plan.files],
             )
-    if not plan.pickles and (problem := cache.lacking(Path(folder))):
+        _name_commit(plan)
+    if not plan.pickles and (problem := soundness.lacking(Path(folder))):
         raise HubError(f"{plan.model.hub} is no model that can be used: {problem}.")
     report(plan.size)
     return Path(folder)
+
+
+def _name_commit(plan: Plan) -> None:
+    """Say in the cache which commit the branch or tag was, as other programs look it up."""
+    if plan.revision != plan.commit:
+        folder = cache.cache_folder() / cache.repository_folder(plan.model.hub) / "refs"
+        (folder / plan.revision).parent.mkdir(parents=True, exist_ok=True)
+        (folder / plan.revision).write_text(plan.commit, encoding="ascii")
 
 
 def drop_pickles(plan: Plan, folder: Path) -> None:

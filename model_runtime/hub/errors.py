@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
 
 from model_runtime.errors import HubError
 from model_runtime.hub.catalogue import Model
+from model_runtime.hub.line import PROXY_DENIED, denied, open_line, trouble
 
 MAKE_ROOM = "free some, or set HF_HUB_CACHE to a folder on another disk"
 
@@ -32,6 +33,7 @@ def explained(model: Model, revision: str) -> Iterator[None]:
     """Make one sentence of what can go wrong between here and the hub."""
     endpoint = constants.ENDPOINT
     again = f"run: codegeex-lsp models pull {model.name}"
+    open_line()
     try:
         yield
     except OfflineModeIsEnabled as error:
@@ -50,14 +52,15 @@ def explained(model: Model, revision: str) -> Iterator[None]:
         ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
+        if status == PROXY_DENIED:
+            raise HubError(f"{denied()} and {again}") from error
         raise HubError(
             f"The hub at {endpoint} answered with status {status}; later, {again}"
         ) from error
     except httpx2.HTTPError as error:
-        raise HubError(
-            f"The hub at {endpoint} can't be reached or the line broke; what came is kept, and "
-            f"with a network {again}"
-        ) from error
+        raise HubError(f"{trouble(error)}; what came is kept, and then {again}") from error
+    except httpx2.InvalidURL as error:
+        raise no_hub() from error
     except Timeout as error:
         raise HubError(f"{model.name} is being fetched by another process.") from error
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
+from model_runtime.reading import model_json, model_text
 from model_runtime.text.vocabulary import BLANK, control_tokens, steps
 
 CODEGEEX_13B = Path(__file__).parent / "codegeex-13b"
@@ -69,15 +70,13 @@ class Tokenizer:
     ) -> Tokenizer:
         """A `tokenizer.json` of BPE, byte-level or SentencePiece's.
 
-        Raises ValueError or OSError when it isn't one.
+        Raises ValueError or WeightsError when it isn't one.
         """
+        description = model_json(path)
         try:
-            description = json.loads(path.read_text(encoding="utf-8"))
             controls = control_tokens(description)
             bpe = tokenizers.Tokenizer.from_str(json.dumps(_of_text_alone(description, controls)))
             return cls(bpe, controls, begin, end_of_text, silent)
-        except OSError:
-            raise
         except Exception as error:  # tokenizers raises bare Exception for a bad description
             raise ValueError(f"not a tokenizer.json: {error!r}") from error
 
@@ -88,9 +87,9 @@ class Tokenizer:
         Those nine enter under the spaces they stand for, so that `tokenizers` finds them in the
         text by itself, longest first, which is the reference's rule.
         """
-        vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
-        controls = json.loads((folder / "added_tokens.json").read_text(encoding="utf-8"))
-        merges = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
+        vocabulary = model_json(folder / "vocab.json")
+        controls = model_json(folder / "added_tokens.json")
+        merges = model_text(folder / "merges.txt").splitlines()[1:]
         spaces = {
             " " * count: controls[f"<|extratoken_{count + 8}|>"]
             for count in range(FIRST_SPACES, LAST_SPACES + 1)

@@ -1,7 +1,7 @@
-"""What server and runtime say to each other, and where they meet. The server imports this room of
-the runtime and no other.
+"""What server and runtime say to each other, where they meet, and what the user told both. The
+server imports this room of the runtime and no other.
 
-Knows messages, bytes and sockets; no model, no editor, no torch.
+Knows messages, bytes, sockets and the user's configuration; no model, no editor, no torch.
 """
 
-__all__ = ["client", "endpoint", "protocol"]
+__all__ = ["client", "configuration", "endpoint", "protocol", "settings_table"]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from model_runtime import __version__
 from model_runtime.wire import endpoint
@@ -29,6 +30,7 @@ from model_runtime.wire.protocol import (
 )
 
 READ_BYTES = 64 * 1024
+MOST_WORDS = 4096
 
 
 class NoRuntimeError(Exception):
@@ -101,8 +103,8 @@ def start(
     working folder keep a workspace that holds a folder named model_runtime from being run.
     """
     command = [sys.executable, "-P", "-m", "model_runtime", "serve"]
-    command += ["--model", model, "--device", device]
-    command += ["--quantize", quantize, "--idle-exit", str(idle_exit_s)]
+    command += [f"--model={model}", f"--device={device}"]
+    command += [f"--quantize={quantize}", f"--idle-exit={idle_exit_s}"]
     descriptor = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -115,3 +117,15 @@ def start(
         )
     finally:
         os.close(descriptor)
+
+
+def last_words(log: Path, begin: int) -> str:
+    """The sentence with which a runtime ended that couldn't begin, from that byte of its log on; ""
+    when it said more than one, or nothing."""
+    try:
+        with log.open("rb") as file:
+            file.seek(begin)
+            lines = file.read(MOST_WORDS).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return lines[0] if len(lines) == 1 else ""

@@ -50,25 +50,58 @@ def runtime_directory() -> Path:
     """The user's own folder for sockets, mode 0700. Raises UnsafeDirectoryError."""
     path = _runtime_path()
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.lstat()
+        _make(path)
+        if os.name == "posix":
+            path = path.parent.resolve() / path.name  # what is checked is what is used
+            _check(path)
+            for parent in path.parents:
+                _check_parent(path, parent)
     except OSError as error:
         raise UnsafeDirectoryError(
             f"The runtime folder {path} can't be used: {error.strerror}."
         ) from error
-    if os.name == "posix":
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            raise UnsafeDirectoryError(
-                f"The runtime folder {path} belongs to somebody else; remove it."
-            )
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            path.chmod(0o700)
     return path
+
+
+def _make(path: Path) -> None:
+    """What is missing above it is the user's alone as well: a umask may let others write there."""
+    if not path.parent.exists():
+        _make(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _check(path: Path) -> None:
+    """Raises UnsafeDirectoryError unless it is a folder, no link, of this user's; closes it."""
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise UnsafeDirectoryError(
+            f"The runtime folder {path} is no folder of yours; remove it, or set "
+            "CODEGEEX_RUNTIME_DIR to one."
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        path.chmod(0o700)
+
+
+def _check_parent(path: Path, parent: Path) -> None:
+    """Who may write in a folder above it can put another in its place.
+
+    Raises UnsafeDirectoryError. In a sticky folder, as /tmp is, everybody's own stays.
+    """
+    status = parent.lstat()
+    open_to_others = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    if open_to_others or status.st_uid not in (0, os.geteuid()):
+        raise UnsafeDirectoryError(
+            f"The runtime folder {path} is not safe: others may change {parent}; set "
+            "CODEGEEX_RUNTIME_DIR to a folder that only you can write to."
+        )
 
 
 def _runtime_path() -> Path:
     if chosen := os.environ.get("CODEGEEX_RUNTIME_DIR"):
-        return Path(chosen)
+        path = Path(chosen).expanduser()
+        if not path.is_absolute():  # each program would look beside itself
+            raise UnsafeDirectoryError(f"CODEGEEX_RUNTIME_DIR is {chosen}; write the whole path.")
+        return path
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR platformdirs falls back to a per-user temporary folder and warns;
         # the checks in runtime_directory() are the ones that matter.
@@ -85,7 +118,7 @@ def meeting(version: str, model: str, device: str, quantize: str = "") -> Meetin
     Raises UnsafeDirectoryError.
     """
     identity = f"{version}\n{PROTOCOL_VERSION}\n{model}\n{device}\n{quantize}"
-    name = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    name = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     folder = runtime_directory()
     return Meeting(
         socket=folder / f"{name}.sock",

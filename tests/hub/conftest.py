@@ -14,6 +14,16 @@ from sample_model import HUB_ID, model_files
 
 # The editor and the raw LSP client of tests/lsp.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "lsp"))
+# The small networks of tests/runtime.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "runtime"))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two layers as the hub has them."""
+    tiny_hub = pytest.importorskip("tiny_hub", reason="torch or transformers isn't installed")
+    folder: Path = tiny_hub.write_folder(tmp_path_factory.mktemp("hub") / "tiny", "qwen2")
+    return folder
 
 
 @pytest.fixture
@@ -25,8 +35,9 @@ def hub() -> Iterator[LocalHub]:
 @pytest.fixture(autouse=True)
 def user(tmp_path: Path, hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The user's home: `hub` is their cache, `config.toml` their settings."""
-    for name in [name for name in os.environ if name.startswith(("HF_", "CODEGEEX_"))]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name.startswith(("HF_", "CODEGEEX_", "SSL_CERT_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
 import urllib.parse
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+MOVED = "fedcba9876543210fedcba9876543210fedcba98"
 LARGE = 4096  # what the hub keeps by its sha256
 
 REVISION = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/revision/(?P<revision>.+)")
@@ -40,6 +42,8 @@ class LocalHub:
     held: threading.Event = field(default_factory=threading.Event)
     ranges: bool = True
     status: int = 0  # of every answer
+    tls: ssl.SSLContext | None = None
+    moves_to: dict[str, bytes] = field(default_factory=dict)  # main's files from its listing on
     nonsense: Any = None  # as every answer
 
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, file, first byte
@@ -48,6 +52,8 @@ class LocalHub:
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
@@ -58,7 +64,8 @@ class LocalHub:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        place = "http://127.0.0.1" if self.tls is None else "https://localhost"
+        return f"{place}:{self._server.server_port}"
 
     def fetched(self, name: str) -> list[int]:
         """From which byte on a file was asked for, each time."""
@@ -98,12 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             if found := pattern.fullmatch(path):
                 repo, revision = found["repo"], urllib.parse.unquote(found["revision"])
-                files = self.hub.repositories.get(repo)
+                commit = self.hub.revisions.get(revision, revision)
+                moved = commit == MOVED
+                files = self.hub.moves_to if moved else self.hub.repositories.get(repo)
                 if files is None:
                     return self._refuse(404, "RepoNotFound")
                 if repo in self.hub.gated:
                     return self._refuse(403, "GatedRepo")
-                if revision not in {*self.hub.revisions, *self.hub.revisions.values()}:
+                if revision not in {*self.hub.revisions, *self.hub.revisions.values(), COMMIT}:
                     return self._refuse(404, "RevisionNotFound")
                 return answer(files, found, body)
         return self._refuse(404, "EntryNotFound")
@@ -130,6 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
                 }
             entries.append(entry)
         self._json(entries)
+        if self.hub.moves_to:
+            self.hub.revisions["main"] = MOVED
 
     def _file(self, files: dict[str, bytes], found: re.Match[str], body: bool) -> None:
         name = found["name"]
@@ -140,7 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
         etag = self._checksum(name, data) if len(data) > LARGE else _git_sha1(data)
         rest = self.hub.false.get(name, data)[start:]
         self.send_response(206 if asked else 200)
-        self.send_header("X-Repo-Commit", COMMIT)
+        revision = urllib.parse.unquote(found["revision"])
+        self.send_header("X-Repo-Commit", self.hub.revisions.get(revision, revision))
         self.send_header("ETag", f'"{etag}"')
         self.send_header("Accept-Ranges", "bytes")
         if asked:

@@ -129,6 +129,17 @@ def test_another_revision_can_be_named(user: Path, hub: LocalHub) -> None:
     assert state(user) == "installed"
 
 
+def test_all_files_are_of_the_commit_that_was_listed(user: Path, hub: LocalHub) -> None:
+    """Somebody publishes another revision while the first is being fetched."""
+    listed = hub.repositories[HUB_ID]
+    hub.moves_to = {**listed, "config.json": b'{"model_type": "later"}'}
+    assert pull("--yes").returncode == 0
+    folder = Path(models("path", MODEL).stdout.strip())
+    assert folder.name == COMMIT
+    assert (folder / "config.json").read_bytes() == listed["config.json"]
+    assert (folder.parents[1] / "refs" / "main").read_text() == COMMIT
+
+
 def test_the_progress_for_programs(user: Path) -> None:
     done = pull("--json", answer="yes\n")
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -412,9 +423,12 @@ def test_remove_frees_a_part_too_and_leaves_other_models(user: Path, hub: LocalH
     assert models("path", other).returncode == 0
 
 
-def test_list_marks_what_is_here_and_what_is_used(user: Path) -> None:
+def test_list_marks_what_is_here_and_what_is_used(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pull("--yes")
-    lines = models("list", "--used", MODEL).stdout.splitlines()
+    monkeypatch.setenv("CODEGEEX_MODEL", MODEL)
+    lines = models("list").stdout.splitlines()
     assert lines[0].split() == ["name", "size", "fits", "in", "context", "licence", "can"]
     rows = {line[:9].strip(): line.split() for line in lines[1:] if line[:9].strip()}
     assert rows["used"][1] == MODEL
@@ -435,7 +449,7 @@ def test_list_for_programs_has_every_model() -> None:
     told = json.loads(models("list", "--json").stdout)
     assert len(told) > 40
     nano = told[0]
-    assert (nano["name"], nano["state"], nano["fits"]) == ("codegeex-nano", "installed", "float16")
+    assert (nano["name"], nano["state"], nano["fits"]) == ("codegeex-nano", "used", "float16")
 
 
 def test_show_says_plainly_that_a_model_is_not_pinned() -> None:
@@ -448,13 +462,13 @@ def test_show_says_plainly_that_a_model_is_not_pinned() -> None:
     ("files", "problem"),
     [
         ({}, "it has no config.json"),
-        ({"config.json": "{}"}, "it lacks model.safetensors"),
-        ({"config.json": "{"}, "can't be read"),
-        ({"config.json": "{}", "pytorch_model.bin": ""}, "as pickle files"),
-        ({"config.json": "{}", "model.safetensors": ""}, "it has no tokenizer"),
+        ({"config.json": '{"model_type": "x"}'}, "it lacks model.safetensors"),
+        ({"config.json": "{"}, "can't be understood"),
+        ({"config.json": '{"model_type": "x"}', "pytorch_model.bin": ""}, "as pickle files"),
+        ({"config.json": '{"model_type": "x"}', "model.safetensors": ""}, "it has no tokenizer"),
         (
             {
-                "config.json": "{}",
+                "config.json": '{"model_type": "x"}',
                 "model.safetensors.index.json": '{"weight_map": {"a": "1.safetensors"}}',
             },
             "it lacks 1.safetensors",
@@ -466,7 +480,7 @@ def test_a_folder_that_is_no_model(user: Path, files: dict[str, str], problem: s
     folder.mkdir()
     for name, text in files.items():
         (folder / name).write_text(text)
-    assert_refused(models("path", str(folder)), str(folder), problem)
+    assert_refused(models("path", str(folder)), str(folder), problem, code=2)
 
 
 def test_a_folder_that_does_not_exist() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 import torch
-from processes import PATIENCE_S, Runtime
+from processes import PATIENCE_S, ROOT, Runtime
 
 from model_runtime.wire.protocol import Result
 
@@ -70,7 +72,7 @@ def test_a_bad_environment_is_a_bad_argument(runtime: Runtime) -> None:
     runtime.environment["CODEGEEX_DEVICE"] = "toaster"
     done = runtime.command("serve")
     assert done.returncode == 2
-    assert "CODEGEEX_DEVICE is toaster" in done.stderr
+    assert '"CODEGEEX_DEVICE" must be "auto" or "cpu" or "cuda" or "npu"' in done.stderr
 
 
 def test_a_bad_quantization_in_the_environment_is_a_bad_argument(runtime: Runtime) -> None:
@@ -78,7 +80,8 @@ def test_a_bad_quantization_in_the_environment_is_a_bad_argument(runtime: Runtim
     done = runtime.command("serve")
     assert done.returncode == 2
     assert done.stderr == (
-        "codegeex-runtime: CODEGEEX_QUANTIZE is int5; use one of int8, int4, nf4, llm.int8\n"
+        'codegeex-runtime: The setting "CODEGEEX_QUANTIZE" must be "" or "int8" or "int4" or "nf4" '
+        'or "llm.int8"; "" stays.\n'
     )
 
 
@@ -109,3 +112,44 @@ def test_help(runtime: Runtime) -> None:
     done = runtime.command("--help")
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("serve", "status", "stop"))
+
+
+def configured(runtime: Runtime, text: str) -> None:
+    """What an editor's server would start it with."""
+    path = runtime.folder / "config.toml"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text(text)
+    runtime.environment |= {"CODEGEEX_CONFIG": str(path), "CODEGEEX_MODEL": ""}
+
+
+def test_the_commands_mean_the_model_of_the_users_configuration(runtime: Runtime) -> None:
+    runtime.start()
+    configured(runtime, f'model = "{runtime.model}"\n')
+    report = json.loads(runtime.command("status", "--json").stdout)
+    assert report["model"] == runtime.model
+    relative = os.path.relpath(runtime.model, ROOT)
+    assert runtime.command("status", "--model", relative).returncode == 0
+    assert f"{runtime.model}" not in runtime.command("check").stderr
+    assert runtime.command("stop").returncode == 0
+
+
+def test_a_bad_configuration_is_a_bad_argument_unless_all_was_said(runtime: Runtime) -> None:
+    configured(runtime, 'device = "gpu"\n')
+    done = runtime.command("status")
+    assert done.returncode == 2
+    assert '"device" must be "auto" or "cpu" or "cuda" or "npu"' in done.stderr
+    done = runtime.command(
+        "status", "--model", "codegeex-nano", "--device", "cpu", "--quantize", ""
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "No runtime is running for this model and device.\n",
+    )
+
+
+def test_another_network_than_codegeex_is_not_measured(runtime: Runtime, tmp_path: Path) -> None:
+    tiny_hub = pytest.importorskip("tiny_hub")
+    folder = tiny_hub.write_folder(tmp_path / "m", "qwen2")
+    done = runtime.command("bench", "--model", str(folder), "--device", "cpu")
+    assert done.returncode == 2
+    assert "m is a qwen2 network, and only CodeGeeX's are measured; use " in done.stderr

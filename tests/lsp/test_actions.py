@@ -594,6 +594,9 @@ def test_templates_are_read_anew_each_time(
     path.write_text("only <INPUT>")
     page.run("codegeex.template", name="mine")
     assert model.requests[-1].prefix == "only one\ntwo\nthree"
+    path.write_text("marked <INPUT>", encoding="utf-16")
+    page.run("codegeex.template", name="mine")
+    assert model.requests[-1].prefix == "marked one\ntwo\nthree"
     path.write_text("bad <INPUT:a-b>")
     assert_refused(page, "codegeex.template", '"mine"', "<INPUT:a-b>", name="mine")
     path.write_bytes("only <INPUT>, größer".encode("utf-8-sig"))

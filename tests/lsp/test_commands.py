@@ -204,7 +204,9 @@ def test_status(fake: FakeRuntime) -> None:
 def test_status_without_a_runtime(user: Path) -> None:
     done = run("status")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "No model runtime is running; one starts with the first completion.\n"
+    assert done.stderr == (
+        "No model runtime is running for fake; one starts with the first completion.\n"
+    )
 
 
 def test_status_shows_what_editors_were_told(fake: FakeRuntime, editor: Editor, user: Path) -> None:
@@ -227,6 +229,28 @@ def test_doctor(user: Path) -> None:
     assert {"codegeex-lsp", "python", "settings", "socket", "logs", "runtime"} <= set(names)
     # The model "fake" exists nowhere, so at least this has to be found.
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["complete", "status", "doctor"])
+def test_a_bad_setting_is_told_with_its_choices(
+    fake: FakeRuntime, code: Path, user: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (user / "config.toml").write_text("device = 'cpu'\nidle_exit_s = 0\n")
+    monkeypatch.setenv("CODEGEEX_DEVICE", "gpu")
+    done = run(command, *([f"{code}:3:9"] if command == "complete" else []))
+    told = done.stdout if command == "doctor" else done.stderr
+    assert 'The setting "idle_exit_s" must be a whole number from 1 to 2592000; 600 stays.' in told
+    assert '"CODEGEEX_DEVICE" must be "auto" or "cpu" or "cuda" or "npu"; "cpu" stays.' in told
+    assert done.returncode == (1 if command == "doctor" else 0)
+
+
+def test_doctor_tries_the_embedding_model(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEGEEX_MODEL", "codegeex-nano")
+    monkeypatch.setenv("CODEGEEX_EMBEDDING_MODEL", "codegeex-nano")
+    done = run("doctor")
+    assert "fix embedding     codegeex-nano -> it makes no vectors" in done.stdout
+    monkeypatch.setenv("CODEGEEX_EMBEDDING_MODEL", "./nowhere")
+    assert "-> There is no model folder " in run("doctor").stdout
 
 
 def test_serve_takes_the_arguments_editors_pass(

@@ -132,3 +132,25 @@ def test_a_bad_configuration_file_gives_a_sentence(
     assert editor.file("y = ‸").ask()
     [sentence] = editor.told()
     assert "idle_exit_s" in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "bad", "choices"),
+    [
+        ("CODEGEEX_DEVICE", "gpu", '"auto" or "cpu" or "cuda" or "npu"; "cpu" stays.'),
+        ("CODEGEEX_QUANTIZE", "4bit", '"" or "int8" or "int4" or "nf4" or "llm.int8"; "" stays.'),
+    ],
+)
+def test_a_bad_variable_is_told_with_its_choices_and_why_repeats_it(
+    fake: FakeRuntime, editors: Editors, user: Path, variable: str, bad: str, choices: str
+) -> None:
+    (user / "config.toml").write_text("device = 'cpu'\n")
+    editor = editors(env={"CODEGEEX_DEVICE": "", variable: bad})
+    editor.begin()
+    editor.ready()
+    file = editor.file("y = ‸")
+    assert file.ask()
+    sentence = f'The setting "{variable}" must be {choices}'
+    assert editor.told() == [f"CodeGeeX: {sentence}"]
+    why = file.why()
+    assert (why["settings"], why["message"]) == ([sentence], f"1 suggestion shown. {sentence}")

@@ -12,10 +12,10 @@ import pytest
 from fake_runtime import DEVICE, MODEL, TOKEN, FakeRuntime
 
 from codegeex_lsp import __version__
-from codegeex_lsp.config.settings import TrustedSettings
 from codegeex_lsp.runtime import questions
 from codegeex_lsp.runtime.client import LinkState, Phase, RuntimeClient, Unanswered
 from model_runtime.wire import endpoint, protocol
+from model_runtime.wire.configuration import TrustedSettings
 from model_runtime.wire.protocol import Failure, Generate, ModelState, Priority, Reason
 
 TRUSTED = TrustedSettings(model=MODEL, device=DEVICE)
@@ -287,6 +287,38 @@ async def test_nonsense_after_the_welcome_ends_the_link(user: Path, clients: Cli
         while client.state.phase is not Phase.ABSENT:
             await asyncio.sleep(0)
     assert states == [Phase.LOADING, Phase.READY, Phase.ABSENT]
+
+
+async def test_a_runtime_that_stops_reading_is_given_up(user: Path, clients: Clients) -> None:
+    """What it doesn't take isn't piled up here for as long as somebody types."""
+    ready = ModelState(protocol.Loading.READY)
+    peers: list[asyncio.StreamWriter] = []
+
+    def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer)
+        writer.write(protocol.encode(WELCOME) + protocol.encode(ready))
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    async with serving(deaf):
+        client = clients()
+        assert await client.attach()
+        await client.ready(10)
+        text = "x" * 400_000
+        for number in range(200):
+            client.remember(protocol.Remember(f"file:///{number}", text))
+            await asyncio.sleep(0)
+        peers[0].transport.abort()
+        assert client.state.phase is Phase.ABSENT
+
+
+async def test_the_sentence_of_a_runtime_that_cannot_begin_is_passed_on(
+    user: Path, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = clients()
+    client.trusted = dataclasses.replace(TRUSTED, idle_exit_s=-1)  # as no settings have it
+    state = await client.ready(30)
+    assert state.phase is Phase.FAILED
+    assert state.message.startswith("codegeex-runtime serve: argument --idle-exit: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"address": "unix:/nowhere"}', b"\xff"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegeex_lsp.config import settings
+from codegeex_lsp.config.config_file import set_model
 from codegeex_lsp.config.settings import (
     ActionSettings,
     CompletionSettings,
     IndexSettings,
     Pause,
     Settings,
-    TrustedSettings,
     from_client,
-    load_trusted,
 )
+from model_runtime.options import Device
+from model_runtime.wire import configuration
+from model_runtime.wire.configuration import ConfigurationError, TrustedSettings, load_trusted
 from scripts import settings_reference
 
 DEFAULTS = Settings()
@@ -153,9 +156,9 @@ def assert_trusted(
 
 
 def test_the_file_is_read_and_the_environment_comes_first(tmp_path: Path) -> None:
-    toml = 'model = "/models/x"\ndevice = "cuda:1"\nidle_exit_s = 60\n'
-    assert_trusted(tmp_path, toml, TrustedSettings("/models/x", "cuda:1", 60))
-    expected = TrustedSettings("/other", "cpu", 60)
+    toml = 'model = "/models/x"\ndevice = "cuda"\nidle_exit_s = 60\n'
+    assert_trusted(tmp_path, toml, TrustedSettings("/models/x", Device.CUDA, 60))
+    expected = TrustedSettings("/other", Device.CPU, 60)
     variables = {"CODEGEEX_MODEL": "/other", "CODEGEEX_DEVICE": "cpu"}
     assert_trusted(tmp_path, toml, expected, **variables)
 
@@ -177,11 +180,107 @@ def test_other_unreadable_files(tmp_path: Path) -> None:
         assert len(problems) == 1
 
 
+MARKED = [
+    ("utf-8-sig", ""),
+    ("utf-16", ""),
+    ("utf-16-be", "\ufeff"),
+    ("utf-8", ""),
+]
+
+
+@pytest.mark.parametrize(("encoding", "mark"), MARKED)
+def test_a_file_of_any_editor_is_read(tmp_path: Path, encoding: str, mark: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(f'{mark}# für mich\r\ndevice = "cpu"\r\n'.encode(encoding))
+    trusted, problems = load_trusted({"CODEGEEX_CONFIG": str(path)})
+    assert (trusted.device, problems) == (Device.CPU, [])
+    set_model(path, "codegeex-nano")
+    assert path.read_bytes() == (
+        '# für mich\r\ndevice = "cpu"\r\nmodel = "codegeex-nano"\n'.encode()
+    )
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (pipe, "is no regular file"),
+        (Path.mkdir, "can't be read: Is a directory"),
+        (lambda path: path.symlink_to(path), "can't be read: Too many levels of symbolic links"),
+        (lambda path: path.symlink_to("/dev/zero"), "is no regular file"),
+        (lambda path: path.write_bytes(b"a = 1\n" * 200_000), "is larger than 1 MiB"),
+        (lambda path: path.write_bytes(b'a = 1\nb = "\xe9"'), "is not UTF-8 text (line 2)"),
+        (lambda path: path.write_text("a = " + "[" * 100_000), "is not valid TOML"),
+    ],
+)
+def test_what_is_no_file_of_settings_is_neither_read_nor_written(
+    tmp_path: Path, make: Callable[[Path], Any], problem: str
+) -> None:
+    path = tmp_path / "config.toml"
+    make(path)
+    trusted, problems = load_trusted({"CODEGEEX_CONFIG": str(path)})
+    assert trusted == TrustedSettings()
+    assert len(problems) == 1
+    assert problem in problems[0]
+    before = path.lstat()
+    with pytest.raises(ConfigurationError, match=re.escape(problem.partition(" (")[0])):
+        set_model(path, "codegeex-nano")
+    assert path.lstat() == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "bad", "wanted"),
+    [
+        ("device", "gpu", '"auto" or "cpu" or "cuda" or "npu"'),
+        ("device", "CPU", '"auto" or "cpu" or "cuda" or "npu"'),
+        ("device", " ", '"auto" or "cpu" or "cuda" or "npu"'),
+        ("quantize", "4bit", '"int8" or "int4" or "nf4" or "llm.int8"'),
+        ("model", "  ", "a text"),
+    ],
+)
+def test_file_and_environment_are_checked_alike(
+    tmp_path: Path, setting: str, bad: str, wanted: str
+) -> None:
+    assert_trusted(tmp_path, f"{setting} = '{bad}'", TrustedSettings(), f'"{setting}" must be')
+    variable = f"CODEGEEX_{setting.upper()}"
+    assert_trusted(tmp_path, "", TrustedSettings(), wanted, **{variable: bad})
+    assert_trusted(tmp_path, "", TrustedSettings(), f'"{variable}" must be', **{variable: bad})
+
+
+def test_a_name_that_no_program_takes(tmp_path: Path) -> None:
+    assert_trusted(tmp_path, 'model = "a\\u0000b"', TrustedSettings(), "a text")
+
+
+def test_a_folder_is_the_same_for_every_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runtime works in another folder than the editor."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc" / "config.toml"
+    for said, meant in (
+        ("./m", tmp_path / "etc" / "m"),
+        ("~/m", tmp_path / "home" / "m"),
+        ("/a/../m/", "/m"),
+    ):
+        path.write_text(f'model = "{said}"\nembedding_model = "{said}"\n')
+        trusted, _ = load_trusted({"CODEGEEX_CONFIG": str(path)})
+        assert (trusted.model, trusted.embedding_model) == (str(meant), str(meant))
+    trusted, _ = load_trusted({"CODEGEEX_CONFIG": str(path), "CODEGEEX_MODEL": "../m"})
+    assert trusted.model == str(tmp_path.parent / "m")
+    trusted, _ = load_trusted({"CODEGEEX_CONFIG": str(path), "CODEGEEX_MODEL": "Qwen2.5-Coder-3B"})
+    assert trusted.model == "qwen2.5-coder-3b"
+
+
 def test_without_a_name_the_file_is_the_users_and_may_be_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("platformdirs.user_config_path", lambda *_, **__: tmp_path)
-    assert settings.config_path({"CODEGEEX_CONFIG": ""}) == tmp_path / "config.toml"
+    assert configuration.config_path({"CODEGEEX_CONFIG": ""}) == tmp_path / "config.toml"
     assert load_trusted({}) == (TrustedSettings(), [])
 
 

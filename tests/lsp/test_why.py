@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from editor import INLINE, Editor, File
 from fake_runtime import DEVICE, MODEL, FakeRuntime, candidates
-from wire import Json
+from wire import ROOT, Json
 
 from model_runtime.wire.protocol import Failure, Loading, ModelState, Reason
 
@@ -249,6 +250,7 @@ def test_a_real_runtime_that_can_not_load(user: Path, editors: Editors) -> None:
     editor.phase("starting")
     sentence = editor.phase("failed")["message"]
     assert "fake" in sentence
+    assert file.reason() == "load_failed", "though it was being started when it was asked"
     for _ in range(3):
         assert_empty(file, "load_failed", sentence)
     assert editor.told() == [f"CodeGeeX: {sentence}"]
@@ -274,7 +276,10 @@ def test_a_folder_that_can_not_be_used(user: Path, editors: Editors) -> None:
 
 
 def test_a_runtime_that_always_ends_is_not_started_for_ever(user: Path, editors: Editors) -> None:
-    editor = editors(env={"CODEGEEX_DEVICE": "no-such-device"})
+    ends = "import os, sys\nif 'model_runtime' in sys.orig_argv:\n    os._exit(3)\n"
+    (user / "ending").mkdir()
+    (user / "ending" / "sitecustomize.py").write_text(ends)
+    editor = editors(env={"PYTHONPATH": os.pathsep.join([str(user / "ending"), str(ROOT)])})
     editor.begin()
     file = editor.file("y = ‸")
     while "3 times" not in editor.phase("failed")["message"]:

@@ -319,7 +319,7 @@ def truncated(folder: Path) -> None:
         (remove("config.json"), "no config.json"),
         (remove("model.safetensors"), "it lacks model.safetensors"),
         (pickled, "pickle files, which can run code"),
-        (truncated, "damaged or another network's"),
+        (truncated, "model.safetensors is cut off, "),
         (lambda it: edit(it / "config.json", model_type="poem"), '"poem" network'),
         (lambda it: edit(it / "config.json", model_type="bart"), '"bart" network'),
         (lambda it: edit(it / "config.json", num_hidden_layers=3), "config.json is damaged"),

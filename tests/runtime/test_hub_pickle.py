@@ -24,7 +24,7 @@ from model_runtime.__main__ import main
 from model_runtime.conversion import sources, target
 from model_runtime.folders import opening
 from model_runtime.folders.text_encoder import TextEncoder
-from model_runtime.hub import cache
+from model_runtime.hub import cache, soundness
 from model_runtime.text.tokenizer import Tokenizer
 
 WEIGHTS, PICKLE = "model.safetensors", "pytorch_model.bin"
@@ -103,7 +103,7 @@ def test_it_is_the_model_that_transformers_reads(tmp_path: Path, make: Make, sha
 @MAKERS
 def test_models_use_takes_it_and_it_is_served(tmp_path: Path, make: Make) -> None:
     source = make(tmp_path / "source")
-    assert cache.lacking(source)
+    assert soundness.lacking(source)
     assert convert(source, tmp_path / "made") == 0
     assert cache.folder_of(str(tmp_path / "made")) == tmp_path / "made"
     loaded = opening.load(str(tmp_path / "made"), DEVICE.place, DEVICE.dtype)
