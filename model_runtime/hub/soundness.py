@@ -27,7 +27,7 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_PARTS = ("tokenizer.model", "vocab.json", "vocab.txt")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 GGUF = ".gguf"
-MAKE_FOLDER = "make a model folder of it: codegeex-runtime convert"
+MAKE_FOLDER = "run: codegeex-lsp models use"
 # CodeT5+'s model that embeds: a T5's encoder and a projection.
 PROJECTED = "codet5p_embedding"
 # The header of a safetensors file is no larger.
@@ -49,7 +49,7 @@ def located(path: Path) -> Path:
     if stat.S_ISDIR(status.st_mode):
         return path
     if path.suffix.lower() == GGUF:
-        raise WeightsError(f"{path} is a GGUF file; {MAKE_FOLDER} {path} TARGET")
+        raise WeightsError(f"{path} is a GGUF file; {MAKE_FOLDER} {path}")
     raise WeightsError(f"{path} is a file; name the folder that holds the model.")
 
 
@@ -64,7 +64,7 @@ def lacking(folder: Path) -> str:
         return str(error).removesuffix(".")
     if not config:
         gguf = next((it for it in sorted(folder.iterdir()) if it.suffix.lower() == GGUF), None)
-        return f"{gguf} is a GGUF file; {MAKE_FOLDER} {gguf} TARGET" if gguf else NO_CONFIG
+        return f"{gguf} is a GGUF file; {MAKE_FOLDER} {gguf}" if gguf else NO_CONFIG
     missing = next((name for name in weights if not (folder / name).exists()), "")
     if "network" in config:  # ours, the embedded model's and a converted checkpoint's
         return f"it lacks {missing}" if missing else ""

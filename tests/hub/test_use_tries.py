@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_gguf
 from test_models_command import EMBEDDED, ROOT, Done, assert_refused, models, used
 
 pytestmark = pytest.mark.timeout(300)  # torch and transformers are imported
@@ -87,7 +89,7 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "pickles": (rename(WEIGHTS, "pytorch_model.bin"), ("pickle files", "codegeex-runtime convert")),
     "gguf beside": (
         only_gguf,
-        ("is a GGUF file; make a model folder of it: codegeex-runtime conv",),
+        ("is a GGUF file; run: codegeex-lsp models use ",),
     ),
     "cut off": (cut, (f"{WEIGHTS} is cut off, ", "bytes; fetch it again.")),
     "no safetensors": (write(WEIGHTS, b"\x80\x04 a pickle"), ("is no whole safetensors file",)),
@@ -163,7 +165,6 @@ def test_ours_are_tried_as_well(user: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("m.gguf", ("is a GGUF file; make a model folder of it: codegeex-runtime convert",)),
         ("model.safetensors", ("is a file; name the folder that holds the model",)),
         ("missing.gguf", ("There is no model folder", "missing.gguf")),
         ("loop", ("There is no model folder",)),
@@ -177,6 +178,26 @@ def test_what_is_no_folder(user: Path, name: str, words: tuple[str, ...]) -> Non
         path.write_bytes(b"GGUF")
     for verb in ("use", "show", "path"):
         assert_refused(models(verb, str(path)), str(path), *words, code=2)
+    assert (user / "config.toml").read_text() == ""
+
+
+def test_a_gguf_file_is_made_into_a_folder_once(user: Path) -> None:
+    path = tiny_gguf.write(user / "m.gguf", "llama", tiny_gguf.network("llama"))
+    assert_refused(
+        models("show", str(path)), "is a GGUF file; run: codegeex-lsp models use", code=2
+    )
+    first, second = models("use", str(path)), models("use", str(path))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "of 1 files" in first.stderr
+    assert "of 1 files" not in second.stderr
+    folder = tomllib.loads((user / "config.toml").read_text())["model"]
+    assert "/gguf/m-" in folder
+    assert "can       complete" in models("show", folder).stdout
+
+
+def test_a_damaged_gguf_file_is_not_used(user: Path) -> None:
+    (user / "m.gguf").write_bytes(b"GGUF")
+    assert_refused(models("use", str(user / "m.gguf")), "is damaged or ends too soon", code=2)
     assert (user / "config.toml").read_text() == ""
 
 

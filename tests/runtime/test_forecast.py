@@ -45,7 +45,10 @@ MEMORY_GIB = (0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
 def here(model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if it were fetched, its weights without a byte."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    snapshot = folder / cache.repository_folder(model.hub) / "snapshots" / "a"
+    monkeypatch.setenv("CODEGEEX_CACHE_DIR", str(folder))
+    snapshot = cache.converted_folder(model) / "a"
+    if model.hub:
+        snapshot = folder / cache.repository_folder(model.hub) / "snapshots" / "a"
     snapshot.mkdir(parents=True)
     config = CONFIGS.get(model.name, {"model_type": model.architecture, "kv_lora_rank": 512})
     (snapshot / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -58,7 +61,7 @@ def planned(model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Memo
     if model.name == "codegeex-13b":  # its publisher gives it to those who ask
         config, floats = CodeGeeXConfig(5120, 39, 40, 52224, 2048), Precision.FLOAT16
         return MemoryPlan(model.name, floats, floats, config, torch.float32, CPU)
-    if model.hub:
+    if model.hub or model.package:
         here(model, folder, monkeypatch)
     return opening.plan(model.name, CPU, torch.float32)
 
