@@ -84,13 +84,13 @@ async def test_a_question_that_fails_has_its_sentence_and_the_next_its_answer(
             client.search("POISON", 1),
             client.alike("POISON", "", 1),
             client.lacking("POISON", 1),
-            client.neighbours("POISON", 1),
+            client.neighbours("POISON", 1, []),
         ):
             with pytest.raises(NoIndexError, match="failed with SystemExit"):
                 await asked
     client.opened("b.py", "POISON")
     client.changed(["POISON"])
-    assert await client.neighbours("b.py", 1)
+    assert await client.neighbours("b.py", 1, [])
     assert (await client.search("read", 1))[0]
     assert client.state.phase is IndexPhase.READY
     await client.close()
