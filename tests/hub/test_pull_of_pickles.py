@@ -64,7 +64,7 @@ def test_one_command_and_the_model_is_used(user: Path, folder: Path, cache: Path
     assert "it comes as pickles, which are converted and then removed? [y/N]" in done.stderr
     assert f"{MODEL} is in {cache / COMMIT}\n" in done.stdout
     assert told("show")["state"] == "installed"
-    assert told("path")["folder"] == str(cache / COMMIT)
+    assert models("path", MODEL).stdout == f"{cache / COMMIT}\n"
     assert pickles(user) == []
     ours, theirs = (load_file(at / "model.safetensors") for at in (cache / COMMIT, folder))
     assert ours.keys() == theirs.keys()
