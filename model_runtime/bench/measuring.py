@@ -1,8 +1,5 @@
-"""`codegeex-runtime bench`: how fast a CodeGeeX of a given size runs here, and what limits it.
-
-Speed doesn't depend on the weights' values, so they are random and no model has to be there. One
-run measures the memory, the network in float, INT8 and INT4 by torch, a small one by onnxruntime as
-it is served, and two peers beside it: transformers with a GPT-2 of the same size, and INT8 that is
+"""One run: the memory, the network in float, INT8 and INT4 by torch, a small one by onnxruntime as it
+is served, and two peers beside it: transformers with a GPT-2 of the same size, and INT8 that is
 dequantized before every product.
 """
 

@@ -1,9 +1,5 @@
-"""Which processor runs the model, in which precision, with how many threads, and why.
-
-A kind of processor is a file of two functions: ask() collects what torch and the drivers say, and
-judge() makes of it a Device or Unusable, each with its reason in words. Choosing is so tested
-without the hardware. Nothing here knows a model. Chosen once when the runtime starts; the reason is
-what `codegeex-runtime status` and `check` show.
+"""The device that was wanted, or the first that works. Chosen once when the runtime starts; the reason
+is what `codegeex-runtime status` and `check` show.
 """
 
 from __future__ import annotations

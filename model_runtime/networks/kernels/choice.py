@@ -1,9 +1,4 @@
-"""Which kernel multiplies with a quantized matrix here.
-
-A kernel takes x [M, in] and bias [out] and gives x @ dequantized.T + bias as [M, out], in the type
-of x. One file a family. A kernel is used when its trial on a small matrix gave the right numbers
-(trial.py); where there is none the layer dequantizes before every product, which is always right.
-"""
+"""Which kernel multiplies with a quantized matrix here: its device's, or dequantizing."""
 
 from __future__ import annotations
 
