@@ -1,5 +1,7 @@
-"""One run: the memory, the network in float, INT8 and INT4 by torch, a small one by onnxruntime as it
-is served, and two peers beside it: transformers with a GPT-2 of the same size, and INT8 that is
+"""One run of the bench, network after network.
+
+The memory, the network in float, INT8 and INT4 by torch, a small one by onnxruntime as it is
+served, and two peers beside it: transformers with a GPT-2 of the same size, and INT8 that is
 dequantized before every product.
 """
 

@@ -1,5 +1,6 @@
-"""The device that was wanted, or the first that works. Chosen once when the runtime starts; the reason
-is what `codegeex-runtime status` and `check` show.
+"""The device that was wanted, or the first that works.
+
+Chosen once when the runtime starts; the reason is what `codegeex-runtime status` and `check` show.
 """
 
 from __future__ import annotations
