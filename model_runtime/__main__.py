@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from model_runtime import __version__, installing
+from model_runtime.arguments import Parser, above_zero, add_command
 from model_runtime.commands import check, client, models
 from model_runtime.device.torch_plugins import keep_plugins_out
 from model_runtime.errors import RuntimeFailure
@@ -28,13 +29,6 @@ from model_runtime.wire.configuration import complete
 from model_runtime.wire.endpoint import UnsafeDirectoryError
 
 RANDOM_MODEL = "random:codegeex-13b@2layers"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the arguments."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +58,7 @@ def _parser() -> Parser:
     serving.add_argument(
         "--idle-exit",
         dest="idle_exit_s",
-        type=_seconds,
+        type=above_zero(float, "number of seconds"),
         metavar="SECONDS",
         help="end after so long without a client (default: as in config.toml, else 600)",
     )
@@ -81,7 +75,7 @@ def _parser() -> Parser:
         "--embedding-model", default="", metavar="NAME|FOLDER", help="one for search, too"
     )
     checking.add_argument("--json", action="store_true", help="print it as JSON")
-    converting = _command(
+    converting = add_command(
         commands, "convert", _convert, "make a model folder from a checkpoint that holds pickles"
     )
     converting.add_argument(
@@ -112,18 +106,10 @@ def _parser() -> Parser:
     return parser
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help: str
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(run=run)
-    return command
-
-
 def _model_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], help: str
 ) -> argparse.ArgumentParser:
-    command = _command(commands, name, run, help)
+    command = add_command(commands, name, run, help)
     command.add_argument(
         "--model",
         metavar="NAME|FOLDER",
@@ -150,16 +136,6 @@ def _served_command(
         "else as in config.toml)",
     )
     return command
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError
-    return seconds
-
-
-_seconds.__name__ = "number of seconds"  # argparse names the type in its message
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ FLOORS = {
         ("networks", "prompts", "recall"),
         ("device", "hub", "text", "wire"),
         ("reading",),
-        ("__init__", "errors", "installing", "logs", "options"),
+        ("__init__", "arguments", "errors", "installing", "logs", "options"),
     ),
 }
 MOST_FLOORS, MOST_ROOMS = 9, 25

@@ -11,9 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from model_runtime import __version__, installing
+from model_runtime.arguments import Parser, above_zero, add_command
 from model_runtime.evaluation import report
 from model_runtime.evaluation.download import default_folder, download
 from model_runtime.evaluation.errors import EvaluationError
@@ -21,13 +22,6 @@ from model_runtime.evaluation.samples import Way
 from model_runtime.options import DEVICES
 from model_runtime.wire.configuration import complete
 from model_runtime.wire.endpoint import UnsafeDirectoryError
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the arguments."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,13 +51,13 @@ def _parser() -> Parser:
     _humaneval_x(commands)
     _mtpb(commands)
     _report(commands)
-    fetching = _command(commands, "download", _run_download, "fetch the problem files")
+    fetching = add_command(commands, "download", _run_download, "fetch the problem files")
     _data(fetching)
     return parser
 
 
 def _humaneval_x(commands: Any) -> None:
-    command = _command(
+    command = add_command(
         commands, "humaneval-x", _run_humaneval_x, "164 problems in five languages, executed"
     )
     which = command.add_mutually_exclusive_group()
@@ -80,7 +74,10 @@ def _humaneval_x(commands: Any) -> None:
         help="translate from it, or from all in turn",
     )
     command.add_argument(
-        "--problems", type=_positive, metavar="N", help="only the first N of each language"
+        "--problems",
+        type=POSITIVE,
+        metavar="N",
+        help="only the first N of each language",
     )
     command.add_argument(
         "--no-overlay", action="store_true", help="leave the wrong solutions as published"
@@ -93,33 +90,29 @@ def _humaneval_x(commands: Any) -> None:
 
 
 def _mtpb(commands: Any) -> None:
-    command = _command(commands, "mtpb", _run_mtpb, "115 problems in several turns, executed")
+    command = add_command(commands, "mtpb", _run_mtpb, "115 problems in several turns, executed")
     command.add_argument("--score", type=Path, metavar="FILE", help="score a file of programs")
     command.add_argument(
         "--single-turn", action="store_true", help="give all turns at once instead of one by one"
     )
     command.add_argument(
-        "--problems", type=_positive, metavar="N", help="only the first N, with all their inputs"
+        "--problems",
+        type=POSITIVE,
+        metavar="N",
+        help="only the first N, with all their inputs",
     )
     _sampling(command, temperature=0.2)
     _executing(command)
 
 
 def _report(commands: Any) -> None:
-    command = _command(commands, "report", _run_report, "draw one page from several results")
+    command = add_command(commands, "report", _run_report, "draw one page from several results")
     command.add_argument("results", nargs="+", type=Path, metavar="JSON")
     command.add_argument("--out", type=Path, required=True, metavar="NAME", help=OUT_HELP)
 
 
+POSITIVE = above_zero(int, "number above 0")
 OUT_HELP = "write NAME.html and NAME.json"
-
-
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], help: str
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(run=run)
-    return command
 
 
 def _sampling(command: argparse.ArgumentParser, temperature: float) -> None:
@@ -136,7 +129,12 @@ def _sampling(command: argparse.ArgumentParser, temperature: float) -> None:
         help="go on with a text, or answer a question (default: as the model was made for)",
     )
     command.add_argument(
-        "-n", "--number", type=_positive, default=1, metavar="N", help="samples a problem"
+        "-n",
+        "--number",
+        type=POSITIVE,
+        default=1,
+        metavar="N",
+        help="samples a problem",
     )
     command.add_argument("--temperature", type=float, default=temperature, metavar="T")
     command.add_argument("--top-k", type=int, default=0, metavar="K")
@@ -149,7 +147,7 @@ def _sampling(command: argparse.ArgumentParser, temperature: float) -> None:
         help="search for the likeliest texts as wholes; needs --temperature 0",
     )
     command.add_argument("--seed", type=int, default=0, metavar="N")
-    command.add_argument("--max-tokens", type=_positive, default=512, metavar="N")
+    command.add_argument("--max-tokens", type=POSITIVE, default=512, metavar="N")
     command.add_argument(
         "--samples", type=Path, metavar="FILE", help="where the samples go; a file there is filled"
     )
@@ -159,7 +157,11 @@ def _executing(command: argparse.ArgumentParser) -> None:
     _data(command)
     command.add_argument("--out", type=Path, metavar="NAME", help=OUT_HELP)
     command.add_argument(
-        "--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="at once"
+        "--workers",
+        type=POSITIVE,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="at once",
     )
     command.add_argument("--seconds", type=float, default=10.0, metavar="S", help="a program's")
     command.add_argument(
@@ -178,16 +180,6 @@ def _data(command: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="the problem files (default: %(default)s)",
     )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_positive.__name__ = "number above 0"  # argparse names the type in its message
 
 
 def _run_humaneval_x(options: argparse.Namespace) -> None:
