@@ -85,7 +85,9 @@ def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespa
         return run(options)
     except RuntimeFailure as error:
         _failed(str(error), as_json=getattr(options, "json", False) and run is _pull)
-        return 2 if isinstance(error, UnknownModelError | WeightsError | ConversionError) else 1
+        # A GGUF file that one wants to use is an argument; what was fetched is not.
+        bad = (UnknownModelError, WeightsError, *([ConversionError] if run is _try else []))
+        return 2 if isinstance(error, bad) else 1
     except ImportError as error:
         print(f"This needs {error.name}; run: {installing.part('local')}", file=sys.stderr)
         return 1
