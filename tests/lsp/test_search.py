@@ -321,8 +321,8 @@ def test_questions_are_answered_while_it_indexes(
     for number in range(1500):
         (folder / f"f{number}.py").write_text(f"def function_{number}():\n    pass\n" * 20)
     question = {"do": "search", "question": "function", "limit": 1, "under": ""}
-    say(process, begin(folder), {**question, "id": 1}, {"do": "cancel", "id": 2})
-    say(process, {**question, "id": 2})
+    questions = ({**question, "id": 1}, {**question, "id": 2})
+    say(process, begin(folder), *questions, {"do": "cancel", "id": 2})
     heard = []
     for message in hear(process):
         heard.append(message)
