@@ -52,8 +52,8 @@ def here(model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot.mkdir(parents=True)
     config = CONFIGS.get(model.name, {"model_type": model.architecture, "kv_lora_rank": 512})
     (snapshot / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    for name in ("model.safetensors", "tokenizer.json"):
-        (snapshot / name).touch()
+    (snapshot / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    (snapshot / "tokenizer.json").touch()
 
 
 def planned(model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryPlan:

@@ -360,8 +360,8 @@ def test_a_task_that_the_model_cannot_names_models_that_can(tmp_path: Path) -> N
     assert isinstance(reply, Failure)
     assert reply.reason == Reason.UNSUPPORTED_TASK
     assert reply.message == (
-        'The model m can\'t "explain"; qwen2.5-coder-0.5b-instruct, '
-        "qwen2.5-coder-1.5b-instruct, qwen2.5-coder-3b-instruct can."
+        'The model m can\'t "explain"; smollm2-135m-instruct, '
+        "qwen2.5-coder-0.5b-instruct, qwen2.5-coder-1.5b-instruct can."
     )
 
 
